@@ -1,0 +1,78 @@
+# Everything starts here; each target sets up what it needs in $(VENV), from nothing.
+PYTHON ?= python3
+VENV ?= .venv
+# More words for pip, where a machine needs them. For instance, the CPU build of torch on Linux (a tenth of the download):
+#     make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+
+# -c holds every install to the set that the tests passed with; pyproject.toml has the ranges.
+INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt $(PIP_ARGS)
+NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
+
+.PHONY: help demo test lab lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    matte the sample clips with the shipped network (installs no torch) -> outputs/demo/"
+	@echo "make test    everything the project checks: style, unit tests, notebooks"
+	@echo "make lab     open the first notebook in JupyterLab"
+	@echo "make lint    style only (ruff)"
+	@echo "make clean   remove $(VENV), caches and outputs/demo"
+	@echo "variables:   PYTHON=$(PYTHON) (3.10 or newer)  VENV=$(VENV)  PIP_ARGS=..."
+
+demo: $(VENV)/.base
+	@echo "make demo: matting the sample clips"
+	@$(VENV)/bin/python -m bivm_ref.demo
+
+# One pytest run over both folders, so that one closing line counts everything.
+test: $(VENV)/.test
+	@echo "make test: ruff"
+	@$(VENV)/bin/ruff check .
+	@echo "make test: unit tests, then every notebook against its committed output"
+	@$(VENV)/bin/python -m pytest -q $(NBVAL) tests notebooks
+
+lab: $(VENV)/.lab
+	@echo "make lab: JupyterLab (Ctrl-C twice to stop)"
+	@$(VENV)/bin/python -m jupyter lab notebooks/00_start_here.ipynb
+
+lint: $(VENV)/.lint
+	@$(VENV)/bin/ruff check .
+
+# Trained runs (runs/) and the other outputs are the user's work: they stay.
+clean:
+	find . -path "./$(VENV)" -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf outputs/demo build .pytest_cache .ruff_cache *.egg-info
+	@if [ -f "$(VENV)/pyvenv.cfg" ]; then echo 'rm -rf "$(VENV)"'; rm -rf "$(VENV)"; fi
+
+# ---- setting up. A stamp is touched only after its install succeeded, and is stale when a list of packages changed.
+
+# bin/pip is the last thing that venv writes, so a venv that broke off half way is made again.
+$(VENV)/bin/pip:
+	@command -v "$(PYTHON)" >/dev/null || \
+	  { echo "no $(PYTHON) here: install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "$(PYTHON) is older than Python 3.10: name a newer one, for instance make PYTHON=python3.12" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make environments: sudo apt install python3-venv (Debian, Ubuntu), then again" >&2; exit 2; }
+	@echo "setup: an environment in $(VENV)"
+	@"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "setup: the engine and video in and out (no torch; about a minute)"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.lab: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "setup: torch and JupyterLab (some minutes)"
+	@$(INSTALL) -e '.[train,notebooks]'
+	@touch $(VENV)/.base $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "setup: torch, JupyterLab and the test tools (some minutes)"
+	@$(INSTALL) -e '.[train,notebooks,dev]'
+	@touch $(VENV)/.base $(VENV)/.lab $(VENV)/.lint $@
+
+$(VENV)/.lint: constraints.txt | $(VENV)/bin/pip
+	@echo "setup: ruff"
+	@$(INSTALL) ruff
+	@touch $@
