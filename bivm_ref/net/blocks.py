@@ -1,0 +1,168 @@
+"""Blocks: the elastic convolution of the encoder, the two-branch convolution and ConvGRU of the decoder.
+
+"Integers first": a binary convolution gives whole numbers, and everything real happens after it, as
+y = A * dot + B. In evaluation mode the batch norm is applied in exactly that folded form, the one that the packed
+file stores, so that torch and the NumPy engine round alike.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bivm_ref.arch import Block
+from bivm_ref.net import ops
+from bivm_ref.net.binarize import BinaryConv2d, Sign
+
+STEM_LEVELS = 2047  # largest 12-bit weight: 27 taps x 255 x 2047 < 2^24, so float32 sums are exact
+
+
+class Norm(nn.BatchNorm2d):
+    """Batch norm that evaluates in its folded form y = A * x + B. `input_scale` multiplies x first."""
+
+    def __init__(self, channels: int, input_scale: float = 1.0) -> None:
+        super().__init__(channels)
+        self.input_scale = input_scale
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """(A, B), each (C,) float32: A = gamma / sqrt(var + eps) * input_scale, B = beta - mean * gamma / sqrt(...)."""
+        slope = self.weight.double() / torch.sqrt(self.running_var.double() + self.eps)
+        shift = self.bias.double() - self.running_mean.double() * slope
+        return (slope * self.input_scale).float(), shift.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x * self.input_scale if self.input_scale != 1.0 else x)
+        a, b = self.folded()
+        return x * a.view(-1, 1, 1) + b.view(-1, 1, 1)
+
+
+class FixedPointStem(nn.Module):
+    """f1: 3x3, stride 2, from 8-bit pixels, with 12-bit integer weights (our reading; the field keeps it float).
+
+    levels (N, 3, H, W) whole numbers 0 .. 255 -> (N, C, H/2, W/2). Pixels enter centred, as 2 * level - 255, so a
+    tap outside the image stands for mid-grey. The sums are whole numbers below 2^24: exact in float32.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 3, 3, 3))
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        self.norm = Norm(channels, input_scale=1.0 / (255.0 * STEM_LEVELS))
+        self.act = nn.PReLU(channels)
+
+    def integer_weight(self) -> Tensor:
+        """(C, 3, 3, 3) whole numbers in [-2047, 2047]: each channel scaled to its largest weight. Rounding is STE."""
+        largest = self.weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
+        scaled = self.weight * (STEM_LEVELS / largest)
+        return scaled + (torch.round(scaled) - scaled).detach()
+
+    def dot(self, levels: Tensor) -> Tensor:
+        weight = self.integer_weight() if self.training else torch.round(self.integer_weight().detach())
+        return F.conv2d(levels * 2.0 - 255.0, weight, stride=2, padding=1)
+
+    def forward(self, levels: Tensor) -> Tensor:
+        return self.act(self.norm(self.dot(levels)))
+
+
+class Elastic(nn.Module):
+    """One binary convolution with its elastic shortcut, for every channel ratio and stride.
+
+        y = PReLU( BN(bconv(sign(x + theta))) + g * R(P(x)) )
+
+    P average-pools a stride, R resamples channels (`ops.resample_channels`), g is one gain per channel, init 1: a
+    real-valued path goes round every sign, and stores only g. Our reading of "elastic shortcuts"; ReActNet's two
+    extra shifts (RPReLU) are not needed, since beta of the BN and theta of the next sign already are those shifts.
+    x (B, cin, H, W) -> (B, cout, H/stride, W/stride).
+    """
+
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, binary: bool = True) -> None:
+        super().__init__()
+        self.stride, self.cout = stride, cout
+        self.sign = Sign(cin, binary)
+        self.conv = BinaryConv2d(cin, cout, kernel, stride, binary)
+        self.norm = Norm(cout)
+        self.gain = nn.Parameter(torch.ones(cout))
+        self.act = nn.PReLU(cout)
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        x = ops.average_pool(x) if self.stride == 2 else x
+        return ops.resample_channels(x, self.cout) * self.gain.view(-1, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.norm(self.conv(self.sign(x))) + self.shortcut(x))
+
+
+def elastic_block(block: Block, binary: bool) -> nn.Sequential:
+    """The two elastic convolutions of an `arch.Block`, named "spatial" and "point"."""
+    layers = nn.Sequential()
+    for part, kernel, cin, cout, stride in block.parts():
+        layers.add_module(part, Elastic(cin, cout, kernel, stride, binary))
+    return layers
+
+
+class TwoBranch(nn.Module):
+    """The decoder's convolution: a 3x3 branch where the mask is set, a 1x1 branch everywhere.
+
+        y = M * BN3(bconv3x3(s)) + BN1(bconv1x1(s))        s: one sign map, shared by both branches
+
+    Training computes the 3x3 densely and multiplies by the same binary mask; the packed engine computes only the
+    active positions. bits (B, cin, H, W), mask (B, 1, H, W) of 0 and 1 or None (dense) -> (B, cout, H, W).
+    """
+
+    def __init__(self, cin: int, cout: int, binary: bool = True) -> None:
+        super().__init__()
+        self.k3 = BinaryConv2d(cin, cout, 3, binary=binary)
+        self.k1 = BinaryConv2d(cin, cout, 1, binary=binary)
+        self.norm3, self.norm1 = Norm(cout), Norm(cout)
+
+    def forward(self, bits: Tensor, mask: Tensor | None) -> Tensor:
+        around = self.norm3(self.k3(bits))
+        if mask is not None:
+            around = around * mask
+        return around + self.norm1(self.k1(bits))
+
+
+class ConvGRU(nn.Module):
+    """A binary ConvGRU over c channels: memory from frame to frame.
+
+        z, r = hard_sigmoid(two_branch([x, h]));  c = hard_tanh(two_branch([x, r * h]) + g * x);  h <- h + z * (c - h)
+
+    The two branches are added *before* the gate function (BiMatting's release adds two sigmoids, so its state is
+    not a convex mix and was seen to reach 157); here |h| <= 1 always. x, h (B, c, H, W) -> h (B, c, H, W).
+    """
+
+    def __init__(self, channels: int, binary: bool = True) -> None:
+        super().__init__()
+        self.sign_x, self.sign_h, self.sign_rh = (Sign(channels, binary) for _ in range(3))
+        self.gates = TwoBranch(2 * channels, 2 * channels, binary)
+        self.candidate = TwoBranch(2 * channels, channels, binary)
+        self.gain = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
+        bits_x = self.sign_x(x)
+        z, r = ops.hard_sigmoid(self.gates(torch.cat((bits_x, self.sign_h(h)), 1), mask)).chunk(2, 1)
+        bits = torch.cat((bits_x, self.sign_rh(r * h)), 1)
+        c = ops.hard_tanh(self.candidate(bits, mask) + x * self.gain.view(-1, 1, 1))
+        return h + z * (c - h)
+
+
+class RecurrentHalf(nn.Module):
+    """Half of the channels pass through, half through the ConvGRU, frame by frame (RVM's arrangement).
+
+    x (B, T, C, H, W), h (B, C/2, H, W) or None (zeros), mask (B, T, 1, H, W) or None -> (x, last h).
+    """
+
+    def __init__(self, channels: int, binary: bool = True) -> None:
+        super().__init__()
+        self.gru = ConvGRU(channels // 2, binary)
+
+    def forward(self, x: Tensor, h: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        through, remembered = x.chunk(2, 2)
+        h = torch.zeros_like(remembered[:, 0]) if h is None else h
+        steps = []
+        for t in range(x.shape[1]):
+            h = self.gru(remembered[:, t], h, None if mask is None else mask[:, t])
+            steps.append(h)
+        return torch.cat((through, torch.stack(steps, 1)), 2), h
