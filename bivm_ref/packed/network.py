@@ -1,0 +1,209 @@
+"""PackedBiVM: a trained network in NumPy, frame by frame, equal to `net.BiVM` bit for bit up to the heads.
+
+    from bivm_ref.packed import PackedBiVM
+    net = PackedBiVM.load()
+    for frame in frames:                      # (H, W, 3) uint8 RGB
+        alpha, foreground = net.step(frame)   # (H, W) and (H, W, 3) float32 in [0, 1]
+    net.reset()                               # before another clip
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bivm_ref.arch import SCALES, Arch, Conv
+from bivm_ref.packed import ops, weights
+from bivm_ref.packed.layers import Active, DecoderStage, Detail, Elastic, Neck, Parts, RecurrentHalf, Stem
+from bivm_ref.packed.refiner import Refiner
+
+MULTIPLE = 16  # frames are padded to a multiple of it, by repeating the last row and column, and cropped back
+NOMINAL = (288, 512)  # rows, columns for which `explain` counts operations before a first frame
+
+
+class PackedBiVM:
+    """A packed network and its recurrent state. Made by `load` or `from_tensors`.
+
+    After a `step`: coarse_alpha (h, w) float32 and mask (h, w) bool, both at 1/16 of the (reduced) frame;
+    active {scale: share of positions at which the decoder's 3x3 was computed}; metadata of the weight file.
+    """
+
+    def __init__(self, parts: Parts, size: int | None, dense: bool, metadata: dict) -> None:
+        if size is not None and (not isinstance(size, int) or size < MULTIPLE):
+            raise ValueError(f"size is a whole number of pixels, at least {MULTIPLE}, or None; not {size!r}")
+        self.arch, self.size, self.dense, self.metadata = parts.arch, size, dense, metadata
+        self._parts = parts
+        self._stem = Stem(parts)
+        self._stages = [[Elastic(parts, name) for name in parts.rows if name.startswith(f"encoder.{stage}.")]
+                        for stage in ("f2", "f3", "f4")]
+        self._neck, self._memory = Neck(parts), RecurrentHalf(parts, "neck.gru")
+        self._coarse = Elastic(parts, "coarse.conv")
+        self._decoder = [DecoderStage(parts, f"decoder.d{i}") for i in (3, 2, 1, 0)]
+        self._detail = Detail(parts)
+        self._refiner = Refiner(parts)
+        self.reset()
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, threads: int = 1, size: int | None = 512,
+             kernel: str = "auto", dense: bool = False) -> PackedBiVM:
+        """Read a weight file (None: the shipped network).
+
+        threads  that the binary convolutions are spread over
+        size     a frame whose longer side exceeds it is reduced to it, and the refiner restores its
+                 resolution; None: never reduce
+        kernel   "xor", "table" or "auto" (per layer): the same integers, another speed
+        dense    True computes the decoder's 3x3 everywhere, `BiVM(masked=False)`: an ablation
+        Raises UserError when the file is not a network that this version knows.
+        """
+        arch, tensors, metadata = weights.load(weights.default_weights() if path is None else path)
+        return cls(Parts(arch, tensors, kernel, _count(threads)), size, dense, metadata)
+
+    @classmethod
+    def from_tensors(cls, arch: Arch, tensors: Mapping[str, np.ndarray], threads: int = 1,
+                     size: int | None = 512, kernel: str = "auto", dense: bool = False) -> PackedBiVM:
+        """The same from tensors in memory. ValueError unless they are those of `weights.schema(arch)`."""
+        if problem := weights.find_problem(weights.schema(arch), tensors):
+            raise ValueError(problem)
+        return cls(Parts(arch, dict(tensors), kernel, _count(threads)), size, dense, {})
+
+    # -- running --
+
+    def reset(self) -> None:
+        """Forget the clip: the next frame starts a new one, of any size."""
+        self._state: list[np.ndarray | None] = [None] * len(SCALES)
+        self._shape: tuple[int, int] | None = None
+        self.coarse_alpha: np.ndarray | None = None
+        self.mask: np.ndarray | None = None
+        self.active: dict[int, float] = {}
+
+    def step(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One frame (H, W, 3) uint8 RGB -> alpha (H, W), foreground (H, W, 3), float32 in [0, 1].
+
+        Raises ValueError for another dtype or shape, or another size than the clip began with; the state then
+        stays as it was.
+        """
+        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+            raise ValueError(f"a frame is a uint8 array, not {getattr(frame, 'dtype', type(frame).__name__)}")
+        if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+            raise ValueError(f"a frame is (H, W, 3), not {frame.shape}")
+        if self._shape not in (None, frame.shape[:2]):
+            raise ValueError(f"the clip began with frames of {self._shape}, this one is {frame.shape[:2]}; "
+                             "call reset() before another clip")
+        small = reduce_frame(frame, self.size)
+        levels = ops.pad_to_multiple(small, MULTIPLE)
+
+        features = [self._stem(levels)]
+        for stage in self._stages:
+            x = features[-1]
+            for elastic in stage:
+                x = elastic(x)
+            features.append(x)
+        x, h16 = self._memory(self._neck(features[3]), self._state[0], None)
+        coarse = self._coarse_alpha(x)
+        mask = ops.detail_mask(coarse, self.arch.tau)
+        active = None if self.dense else Active(mask)
+
+        after, sums = [h16], ops.pooled_sums(levels)
+        skips = [*features[2::-1], None]
+        for stage, skip, h in zip(self._decoder, skips, [*self._state[1:], None], strict=True):
+            x, h = stage(x, skip, sums, active, h)
+            after.append(h)
+        hidden = self._detail(x, active)[:small.shape[0], :small.shape[1]]
+
+        matte = ops.linear(hidden, self._parts["head.weight"], self._parts["head.bias"])
+        matte[..., :3] += small / np.float32(255.0)
+        np.clip(matte, 0.0, 1.0, out=matte)
+        if small is not frame:
+            matte = self._refiner(small, frame, matte, hidden)
+
+        self._state, self._shape = after[:len(SCALES)], frame.shape[:2]
+        self.coarse_alpha, self.mask = coarse, mask
+        share = 1.0 if active is None else active.share
+        self.active = dict.fromkeys((8, 4, 2, 1), share)
+        return np.ascontiguousarray(matte[..., 3]), np.ascontiguousarray(matte[..., :3])
+
+    def _coarse_alpha(self, x: np.ndarray) -> np.ndarray:
+        weight, bias = self._parts["coarse.head.weight"], self._parts["coarse.head.bias"]
+        return ops.ordered_head(self._coarse(x), weight[0], bias)
+
+    # -- looking inside --
+
+    @property
+    def state(self) -> list[np.ndarray | None]:
+        """The four hidden maps, coarsest first: (h, w, c) float32, None before the first frame."""
+        return list(self._state)
+
+    @property
+    def record(self) -> dict | None:
+        """Set it to a dict, and the next steps leave the whole numbers of every binary convolution in it, by
+        name: (H, W, cout), or (ys, xs, (N, cout)) where it was computed at active positions alone."""
+        return self._parts.record
+
+    @record.setter
+    def record(self, record: dict | None) -> None:
+        self._parts.record = record
+
+    def explain(self) -> list[dict]:
+        """The layer table: {layer, shape, kind, why, bytes, operations}, in the order of execution.
+
+        kind is "packed", "fixed" or "float", and why says why a layer is not packed. bytes are those of the
+        stored weights. operations are multiply-accumulates per frame, of the size last seen (512 x 288 before
+        the first); masked layers count their active share of that frame.
+        """
+        height, width = self._shape or NOMINAL
+        small_h, small_w = reduced_size(height, width, self.size)
+        refines = (small_h, small_w) != (height, width)
+        rows = []
+        for conv in self.arch.convs():
+            if conv.name.startswith("refiner.") and not refines:
+                operations = 0
+            else:
+                operations = conv.weights * _positions(conv, small_h, small_w)
+            if conv.masked:
+                operations = round(operations * self.active.get(conv.scale, 1.0))
+            kind = "packed" if conv.kind == "binary" else conv.kind
+            stored = self._parts[f"{conv.name}.{'bits' if kind == 'packed' else 'weight'}"]
+            shape = f"{conv.kernel}x{conv.kernel} {'+'.join(map(str, conv.sources))} -> {conv.cout}"
+            shape += " /2" if conv.stride == 2 else ""
+            shape += f" at 1/{conv.scale}" if conv.scale else " once"
+            shape += " masked" if conv.masked else ""
+            why = conv.why_float or "1-bit weights and activations: XOR and popcount"
+            rows.append({"layer": conv.name, "shape": shape, "kind": kind, "why": why, "bytes": stored.nbytes,
+                         "operations": operations})
+        return rows
+
+
+def _positions(conv: Conv, height: int, width: int) -> int:
+    """Output positions of a layer for a frame of that size. The head and the refiner see it unpadded."""
+    if conv.scale == 0:
+        return 1
+    if conv.name == "head" or conv.name.startswith("refiner."):
+        return height * width
+    height, width = height + -height % MULTIPLE, width + -width % MULTIPLE
+    return (height // conv.scale) * (width // conv.scale)
+
+
+def _count(threads: int) -> int:
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads is a whole number, at least 1, not {threads!r}")
+    return threads
+
+
+def reduced_size(height: int, width: int, size: int | None) -> tuple[int, int]:
+    """(height, width), shrunk so that the longer side is `size` when it is longer than that."""
+    longer = max(height, width)
+    if size is None or longer <= size:
+        return height, width
+    return max(1, round(height * size / longer)), max(1, round(width * size / longer))
+
+
+def reduce_frame(frame: np.ndarray, size: int | None) -> np.ndarray:
+    """(H, W, 3) uint8 -> the same array, or a reduced one; Pillow's bilinear filter widens as it shrinks, so
+    thin structures do not alias."""
+    height, width = reduced_size(*frame.shape[:2], size)
+    if (height, width) == frame.shape[:2]:
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
