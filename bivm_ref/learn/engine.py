@@ -1,4 +1,4 @@
-"""torch's network behind the packed engine's two methods, `step` and `reset`: to compare them on the same clip."""
+"""torch's network behind the packed engine's two methods, `step` and `reset`, to compare the two."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class TorchEngine:
 
     @classmethod
     def load(cls, path: str | Path | None = None, threads: int = 1, size: int | None = 512) -> TorchEngine:
-        """From a packed file (None: the shipped network), unpacked, or from the `model.pt` of a training run, the
-        float twin's included. Raises UserError for any other file."""
+        """From a packed file (None: the shipped network), unpacked, or from the `model.pt` of a training run,
+        the float twin's included. Raises UserError for any other file."""
         torch.set_num_threads(threads)
         path = weights.default_weights() if path is None else Path(path)
         if path.suffix.lower() in (".pt", ".pth"):
@@ -57,10 +57,10 @@ def _as_clip(frame: np.ndarray) -> Tensor:
 
 
 def unpack(arch: Arch, tensors: Mapping[str, np.ndarray]) -> BiVM:
-    """The inverse of `export.pack`: a BiVM in evaluation mode that gives the same whole numbers and the same matte.
+    """The inverse of `export.pack`: a BiVM in evaluation mode that gives the same whole numbers and matte.
 
-    What training needs and the file does not keep (the weights behind the signs, the batch norms' statistics) is
-    gone: the result runs, and is not meant to be trained on.
+    What training needs and the file does not keep (the weights behind the signs, the batch norms' statistics)
+    is gone: the result runs, and is not meant to be trained on.
     """
     model = BiVM(arch)
     _Unpacker(tensors).fill(model)
@@ -68,7 +68,8 @@ def unpack(arch: Arch, tensors: Mapping[str, np.ndarray]) -> BiVM:
 
 
 class _Unpacker:
-    """Writes the tensors of a file into a network, one method per kind of layer, as `export._Packer` reads them."""
+    """Writes the tensors of a file into a network, one method per kind of layer, as `export._Packer` reads
+    them."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         self.tensors = tensors
@@ -91,7 +92,8 @@ class _Unpacker:
         self.put("neck.gate.shift", aspp.gate_shift)
         self.gru("neck.gru", model.neck.memory.gru)
         self.elastic("coarse.conv", model.coarse.conv)
-        for name, head in (("coarse.head", model.coarse), ("head", model.head), ("refiner.head", model.refiner.head)):
+        heads = {"coarse.head": model.coarse, "head": model.head, "refiner.head": model.refiner.head}
+        for name, head in heads.items():
             self.put(f"{name}.weight", head.weight)
             self.put(f"{name}.bias", head.bias)
         for part in ("d3", "d2", "d1", "d0"):
@@ -130,8 +132,9 @@ class _Unpacker:
     def elastic(self, name: str, layer: Elastic) -> None:
         self.conv(name, layer.conv)
         self.norm(name, layer.norm)
-        for part, parameter in (("theta", layer.sign.theta), ("gain", layer.gain), ("slope", layer.act.weight)):
-            self.put(f"{name}.{part}", parameter)
+        self.put(f"{name}.theta", layer.sign.theta)
+        self.put(f"{name}.gain", layer.gain)
+        self.put(f"{name}.slope", layer.act.weight)
 
     def two_branch(self, name: str, layer: TwoBranch) -> None:
         for kernel, norm in (("k3", layer.norm3), ("k1", layer.norm1)):

@@ -245,7 +245,8 @@ def load_state(path: str | Path) -> dict:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; train first (bivm-ref train --help)") from error
     except Exception as error:  # torch raises many kinds for a damaged or hostile file
-        raise UserError(f"{path}: not a training checkpoint of ours, or damaged ({type(error).__name__})") from error
+        raise UserError(f"{path}: not a training checkpoint of ours, or damaged ({type(error).__name__}); "
+                        "give one that bivm-ref train wrote") from error
 
 
 def load_model(path: str | Path) -> BiVM:
