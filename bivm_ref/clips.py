@@ -25,7 +25,10 @@ from .figures import Figure
 from .motion import MovingStill, Path, subframe_times
 from .scenes import background_clip
 
-__all__ = ["Clip", "ClipMix", "background_clip", "composite", "procedural_clip", "still_clip"]
+__all__ = ["HELD_OUT", "Clip", "ClipMix", "background_clip", "composite", "procedural_clip", "still_clip"]
+
+
+HELD_OUT = range(10_000_000, 11_000_000)  # seeds for validation and the samples: training never draws them
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,9 @@ class ClipMix:
         self.procedural = weights[0] / (weights[0] + weights[1])
 
     def clip(self, seed: int, frames: int, height: int, width: int) -> Clip:
-        """One clip, the same for the same arguments and files."""
+        """One clip, the same for the same arguments and files. Raises ValueError for a seed in `HELD_OUT`."""
+        if seed in HELD_OUT:
+            raise ValueError(f"seed {seed} is held out for validation: training must not draw it")
         rng = np.random.default_rng([seed, 4])
         side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
         image = None

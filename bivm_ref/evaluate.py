@@ -17,12 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from . import metrics
-from .clips import procedural_clip
+from .clips import HELD_OUT, procedural_clip
 from .errors import UserError
 from .images import image_paths, image_size, natural_key, read_image
 from .video import VIDEO_SUFFIXES, open_frames
 
-HELD_OUT_SEED = 10_000_000  # procedural clips from here on are never trained on
+HELD_OUT_SEED = HELD_OUT.start
 HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH = 8, 144, 256
 FIGURES = {"MAD": metrics.mad, "MSE": metrics.mse, "Grad": metrics.grad, "Conn": metrics.conn,
            "dtSSD": metrics.dtssd}

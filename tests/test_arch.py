@@ -53,7 +53,7 @@ def test_a_wider_network_is_wider_in_every_reader():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_cost_counts_what_torch_computes(name):
-    """MACs by layer shape, counted by forward hooks on the torch network at 96x64, sum to the cost model's dense ones."""
+    """MACs counted by forward hooks on the torch network at 96x64 sum to the cost model's dense ones."""
     arch = preset(name)
     model = BiVM(arch, masked=False).eval()
     with torch.no_grad():

@@ -207,3 +207,11 @@ def test_signed_distances_by_hand():
     two = np.float32([[1.0, 5.0]])
     np.testing.assert_allclose(shapes.smooth_union(two, np.float32([[1.0, 9.0]]), 2), [[0.5, 5.0]])
     np.testing.assert_allclose(shapes.coverage(np.float32([-2, 0, 0.25, 2])), [1, 0.5, 0.25, 0])
+
+
+def test_held_out_seeds_are_refused():
+    mix = clips.ClipMix()
+    for seed in (clips.HELD_OUT.start, clips.HELD_OUT.stop - 1):
+        with pytest.raises(ValueError, match="held out"):
+            mix.clip(seed, 1, 16, 16)
+    assert mix.clip(clips.HELD_OUT.stop, 1, 16, 16).frames.shape == (1, 16, 16, 3)

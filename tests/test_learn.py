@@ -40,7 +40,7 @@ def test_a_perfect_matte_costs_nothing():
 
 
 def test_a_constant_error_worked_by_hand():
-    """alpha off by 0.2 everywhere: L1 0.2, no band-pass error, no change in time; the colour is judged where alpha > 0."""
+    """alpha off by 0.2: L1 0.2, no band-pass error, no change in time; colour is judged where alpha > 0."""
     true = torch.zeros(1, 2, 1, 32, 32)
     true[..., :16] = 0.5
     terms = matting_loss(output(true + 0.2, torch.full((1, 2, 3, 32, 32), 0.3)), true, torch.zeros(1, 2, 3, 32, 32))

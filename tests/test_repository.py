@@ -16,10 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAME = {"torch": "pytorch"}
 
 # The ground floor, as module names below bivm_ref: they run on a board that has neither torch nor matplotlib.
-GROUND = {"arch", "bench", "clips", "cost", "doctor", "errors", "evaluate", "figures", "images", "information", "matte", "metrics",
-          "motion", "packed", "parts", "scenes", "shapes", "sheet", "video", "video_out", "wardrobe"}
+GROUND = {
+    *"arch bench clips cost errors evaluate figures images information metrics motion".split(),
+    *"packed parts scenes shapes sheet video video_out wardrobe".split(),
+}
 # Importable there as well, though a function inside may reach upstairs when it is called.
-DOORS = {"cli", "demo"}
+DOORS = {"cli", "commands", "demo", "doctor", "matte"}
 NOT_IN_BASE = ["torch", "matplotlib", "scipy", "skimage", "pymatting", "ipywidgets", "IPython"]
 
 

@@ -33,7 +33,7 @@ SAMPLES = Path(__file__).resolve().parent.parent / "data_samples"
 FRAMES, HEIGHT, WIDTH, FPS = 24, 288, 512, 24
 Pixels = tuple[np.ndarray, np.ndarray]  # frames (T, H, W, 3) uint8 RGB, alpha (T, H, W) uint8
 
-FIGURE_SEED, BACKGROUND_SEED = 10_000_312, 10_000_030  # seeds from 10,000,000 on are never trained on
+FIGURE_SEED, BACKGROUND_SEED = 10_000_312, 10_000_030  # in clips.HELD_OUT: never trained on
 RENDERED_SEED = 10_000_023
 PERSON, SCENE = "h000052.webp", "b000009.jpg"  # people below 60 and scenes below 10 are never trained on
 

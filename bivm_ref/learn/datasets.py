@@ -15,7 +15,7 @@ from bivm_ref.clips import ClipMix
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a training run: so many steps at this frame size. `refine` trains the refiner alone, at twice the size."""
+    """A part of a training run: so many steps at this frame size. `refine`: the refiner alone, at twice the size."""
 
     steps: int
     height: int

@@ -85,7 +85,7 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
             skip = run.step - first_step
             part = dataclasses.replace(phase, steps=phase.steps - skip)
             data = MixedClips(part, _first_sample(recipe, run.step), recipe.seed, people, scenes, recipe.mix)
-            loader = DataLoader(data, batch_size=phase.batch, num_workers=workers, prefetch_factor=4 if workers else None)
+            loader = DataLoader(data, phase.batch, num_workers=workers, prefetch_factor=4 if workers else None)
             if phase.refine:
                 run.freeze_all_but_refiner()
             for batch in loader:
