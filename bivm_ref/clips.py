@@ -28,6 +28,8 @@ from .scenes import background_clip
 __all__ = ["HELD_OUT", "Clip", "ClipMix", "background_clip", "composite", "procedural_clip", "still_clip"]
 
 
+WILD = 0.25  # share of training clips with more than a webcam would see
+WILD = 0.25  # share of training clips with more in them than a webcam would see
 HELD_OUT = range(10_000_000, 11_000_000)  # seeds for validation and the samples: training never draws them
 
 
@@ -165,17 +167,21 @@ def procedural_clip(
     width: int = 256,
     background: np.ndarray | None = None,
     noise: bool = True,
+    wild: bool = False,
 ) -> Clip:
-    """A clip of one or two procedural figures: exact alpha, nothing to download.
+    """A clip of a procedural figure: exact alpha, nothing to download.
 
+    As a webcam would see someone (the abstract's "online conferences"): head and shoulders or waist up, before
+    a textured background. wild=True is what a student should try next: one or two figures of any framing,
+    partly outside the frame, arms up, green skin, and blobs in the background that look like someone.
     background: (T, H, W, 3) or (H, W, 3) uint8; None paints one. noise=False leaves out the camera (light,
     exposure drift, sensor noise, JPEG): then frames == composite(foreground, alpha, background) exactly.
     """
     rng = np.random.default_rng([seed, 0])
-    figures = [Figure(rng, height, width) for _ in range(1 + (rng.random() < 0.2))]
+    figures = [Figure(rng, height, width, wild) for _ in range(1 + (rng.random() < 0.2 and wild))]
     layers = exposed(figures, frames, height, width, rng)
     if background is None:
-        background = background_clip(seed, frames, height, width)
+        background = background_clip(seed, frames, height, width, clutter=wild)
     return finish(f"procedural-{seed}", layers, background, seed, noise)
 
 
@@ -209,6 +215,7 @@ class ClipMix:
     people: a folder of RGBA stills (PNG or WebP); scenes: a folder of backgrounds (JPEG, PNG or WebP); None
     leaves that source out, so `ClipMix()` is fully procedural. weights: the odds of a procedural figure
     against stills, and of a painted background against a scene, is `weights[0] : weights[1]` in both draws.
+    A quarter of the clips are wild (see `procedural_clip`).
     Held-out files are never drawn: names hNNNNNN.* below `first_seed`, bNNNNNN.* below `first_scene`; other
     names are all used. Raises UserError if a folder is missing or holds nothing to draw.
     """
@@ -234,9 +241,10 @@ class ClipMix:
         image = None
         if self.scenes and rng.random() >= self.procedural:
             image = np.asarray(load(self.scenes[rng.integers(len(self.scenes))], side, "RGB"))
-        background = background_clip(seed, frames, height, width, image)
+        wild = rng.random() < WILD
+        background = background_clip(seed, frames, height, width, image, clutter=wild)
         if not self.people or rng.random() < self.procedural:
-            return procedural_clip(seed, frames, height, width, background)
+            return procedural_clip(seed, frames, height, width, background, wild=wild)
         count = min(int(rng.choice([1, 2, 3], p=[0.75, 0.2, 0.05])), len(self.people))
         chosen = rng.choice(len(self.people), count, replace=False)
         stills = [load(self.people[i], side, "RGBA") for i in chosen]

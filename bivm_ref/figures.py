@@ -25,14 +25,15 @@ Pose = dict[str, tuple]  # joint → (x, y) in pixels of the frame; also a few n
 class Figure(Parts):
     """One person-like figure with its clothes, its pose and its motion, ready to be photographed.
 
-    rng decides everything. `render(times)` gives the premultiplied average over the sub-frames, (4, H, W)
-    float32.
+    rng decides everything. wild=False keeps to what a webcam sees: head and shoulders or waist up, near the
+    middle, skin-coloured, arms mostly down. `render(times)` gives the premultiplied average over the
+    sub-frames, (4, H, W) float32.
     """
 
-    def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
+    def __init__(self, rng: np.random.Generator, height: int, width: int, wild: bool = True) -> None:
         self.height, self.width = height, width
         u = rng.uniform
-        framing = rng.choice(["head", "waist", "full"], p=[0.45, 0.35, 0.2])
+        framing = rng.choice(["head", "waist", "full"], p=[0.45, 0.35, 0.2] if wild else [0.6, 0.4, 0.0])
         low, high = {"head": (0.36, 0.62), "waist": (0.2, 0.34), "full": (0.1, 0.16)}[framing]
         self.unit = u(low, high) * height  # one head, chin to crown, in pixels
 
@@ -50,11 +51,11 @@ class Figure(Parts):
             "leg": u(1.6, 2.1),
             "limb": u(0.15, 0.22) * build,
         }
-        x = u(0.25, 0.75) if rng.random() < 0.75 else u(-0.05, 1.05)
+        x = u(0.25, 0.75) if rng.random() < 0.75 or not wild else u(-0.05, 1.05)
         self.home = (x * width, height * u(0.02, 0.25) + self.unit * u(0.3, 0.6))  # the head's centre
 
         # Motion.
-        lively = rng.choice([0.15, 1.0, 2.2], p=[0.35, 0.45, 0.2])
+        lively = rng.choice([0.15, 1.0, 2.2], p=[0.35, 0.45, 0.2] if wild else [0.5, 0.45, 0.05])
         self.walk = rng.normal(0, 0.004 * lively) * width  # pixels per frame
         make = {
             "x": 0.05 * width,
@@ -71,7 +72,7 @@ class Figure(Parts):
         self.yaw, self.lean = rng.normal(0, 0.45), rng.normal(0, 0.08)
         self.limbs = []  # per arm: rest angles of upper and fore arm from "straight down", and their swing
         for side in (-1, 1):
-            raised = rng.random() < 0.3
+            raised = rng.random() < (0.3 if wild else 0.1)
             upper = u(0.8, 2.9) if raised else u(-0.05, 0.5)
             fore = upper + (u(-0.3, 2.3) if raised else -u(0.0, 2.4) * rng.choice([0.15, 1]))
             self.limbs.append(
@@ -90,7 +91,7 @@ class Figure(Parts):
         # Clothes, skin and hair; any colour may meet any other, so that colour tells nothing.
         tone = rng.uniform(0.16, 1)
         warm = np.array([1, 0.62 + 0.2 * tone, 0.44 + 0.3 * tone])
-        self.skin = (warm * tone * u(0.85, 1.15, 3) if rng.random() < 0.85 else colour(rng) * 0.8 + 0.1).clip(
+        self.skin = (warm * tone * u(0.85, 1.15, 3) if rng.random() < (0.85 if wild else 1) else colour(rng) * 0.8 + 0.1).clip(
             0, 1
         )
         self.skin = self.skin.astype(F)
@@ -136,7 +137,7 @@ class Figure(Parts):
                 u(1.2, 2.8),
             )
         self.prop = None
-        if rng.random() < 0.2:  # something in the hand
+        if rng.random() < (0.2 if wild else 0.05):  # something in the hand
             self.prop = (u(0.2, 0.55), u(0.2, 0.55), tiled(texture(rng, 64, 64)), rng.random() < 0.5)
         self.parts = self.stack()
 

@@ -104,9 +104,9 @@ def blob(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return np.clip(np.float32(0.5) - inside / np.float32(rng.uniform(1, 4)), 0, 1)
 
 
-def canvas(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A still procedural scene, (3, height, width) float32: one to three textures, soft borders, blobs,
-    light."""
+def canvas(rng: np.random.Generator, height: int, width: int, clutter: bool = True) -> np.ndarray:
+    """A still procedural scene, (3, height, width) float32: one to three textures, soft borders, light and,
+    with clutter, blobs that could be mistaken for someone."""
     scene = texture(rng, height, width)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.3, 0.4, 0.3]))):
         kind = rng.random()
@@ -118,7 +118,7 @@ def canvas(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
             mask = np.broadcast_to(mask[:, None] if kind < 0.2 else mask, (height, width)) + np.float32(0.5)
         mask = np.clip((mask - np.float32(0.5)) * np.float32(rng.uniform(5, 60)), 0, 1)
         scene = scene + (texture(rng, height, width) - scene) * mask
-    for _ in range(int(rng.choice([0, 1, 2, 4], p=[0.4, 0.2, 0.2, 0.2]))):
+    for _ in range(int(rng.choice([0, 1, 2, 4], p=[0.4, 0.2, 0.2, 0.2])) * clutter):
         scene = scene + (texture(rng, height, width, 0.7) - scene) * blob(rng, height, width)
     light = np.float32(1.1 - rng.uniform(0, 0.6)) + np.float32(rng.uniform(0, 0.6)) * noise(
         rng, height, width, 1, 2
@@ -127,18 +127,18 @@ def canvas(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def background_clip(
-    seed: int, frames: int, height: int, width: int, image: np.ndarray | None = None
+    seed: int, frames: int, height: int, width: int, image: np.ndarray | None = None, clutter: bool = True
 ) -> np.ndarray:
     """A moving background, (frames, height, width, 3) uint8 RGB.
 
     image: (h, w, 3) uint8, a photograph to pan and zoom over; None paints a procedural scene instead, with
-    blobs that sometimes move on their own. Deterministic in the arguments. Our own recipe.
+    (clutter) blobs that sometimes move on their own. Deterministic in the arguments. Our own recipe.
     """
     rng = np.random.default_rng([seed, 2])
     margin = 1.25
     h, w = round(height * margin), round(width * margin)
     if image is None:
-        painted = canvas(rng, h, w) * 255
+        painted = canvas(rng, h, w, clutter) * 255
         source = Image.fromarray(np.ascontiguousarray(painted.transpose(1, 2, 0)).astype(np.uint8), "RGB")
     else:  # a random window of the photograph, in the frame's shape, at most twice as close
         closer = rng.uniform(1.0, 2.0)
@@ -158,7 +158,7 @@ def background_clip(
     pan_x, pan_y = Path(rng, room * width * 0.7 * moving), Path(rng, room * height * 0.7 * moving)
     zoom = Path(rng, 0.05 * moving)
     movers = []
-    if image is None and rng.random() < 0.35:
+    if image is None and clutter and rng.random() < 0.35:
         for _ in range(int(rng.integers(1, 3))):
             cover, paint = blob(rng, h, w), texture(rng, h, w, 0.7) * 255
             rgba = np.concatenate([paint, cover[None] * 255]).transpose(1, 2, 0).astype(np.uint8)

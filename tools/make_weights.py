@@ -1,0 +1,167 @@
+"""The shipped weights: the recipes they were trained with, and how a finished run becomes a file with its card.
+
+    python tools/make_weights.py train small-float --people PEOPLE --scenes SCENES    -> runs/small-float/
+    python tools/make_weights.py train small       --people PEOPLE --scenes SCENES    -> runs/small/
+    python tools/make_weights.py ship small [--twin runs/small-float/model.pt]        -> bivm_ref/weights/small.*
+    python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
+
+PEOPLE is a folder of RGBA stills of people, SCENES one of photographs (or rendered rooms); without them a run
+draws procedural figures and textures alone. `ship` measures with the NumPy engine, on clips no run ever draws.
+A run that was stopped early is shipped from its checkpoint, and its card says at which step it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+from pathlib import Path
+
+import torch
+
+from bivm_ref import evaluate as ground
+from bivm_ref.clips import procedural_clip
+from bivm_ref.learn import evaluate as learned
+from bivm_ref.learn.export import export
+from bivm_ref.learn.train import Phase, Recipe, _arch, load_state, train
+from bivm_ref.net import BiVM
+from bivm_ref.packed import PackedBiVM, weights
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ROOT / "bivm_ref" / "weights"
+HELD_OUT_CLIPS = 32
+SAMPLES = ("portrait", "procedural", "rendered")
+DATA = ("half procedural figures, half CC0 rendered people (121 stills, seeds 60-180), over textures and 80 rendered "
+        "scenes (seeds 10-89); no photograph of a person")
+
+# The refiner's phase comes last and trains nothing else. Every run here was made on two shared CPU cores in one
+# afternoon, which is what its step counts were chosen for; more of them would do good.
+REFINE = Phase(150, 144, 256, batch=1, frames=2, refine=True)
+RECIPES = {
+    "small-float": Recipe(arch="small", binary=False, bf16=True, seed=1,
+                          phases=(Phase(1100, 96, 160), Phase(350, 144, 256), REFINE)),
+    "small": Recipe(arch="small", bf16=True, seed=2, decay=0.4, init="small-float/model.pt",
+                    phases=(Phase(2600, 96, 160), Phase(900, 144, 256), REFINE)),
+    "default": Recipe(arch="default", bf16=True, seed=4,
+                      phases=(Phase(800, 96, 160), Phase(120, 144, 256), REFINE)),
+}
+STARTED_FROM: dict[str, str] = {}
+
+def stopped_run(folder: Path) -> dict:
+    """Recipe, weights, step and wall time of a run, finished or not."""
+    state = load_state(folder / "checkpoint.pt")
+    return {"recipe": state["recipe"], "model": state["average"], "step": state["step"], "seconds": state["seconds"],
+            "steps": sum(phase["steps"] for phase in state["recipe"]["phases"])}
+
+
+def network(run: dict) -> BiVM:
+    model = BiVM(_arch(run["recipe"]["arch"]), binary=run["recipe"]["binary"])
+    model.load_state_dict(run["model"])
+    return model.eval()
+
+
+def procedural_figures(model: BiVM) -> dict[str, float]:
+    """A torch network on the held-out procedural clips that `bivm-ref evaluate --procedural 32` draws."""
+    clips = (procedural_clip(ground.HELD_OUT_SEED + i, ground.HELD_OUT_FRAMES, ground.HELD_OUT_HEIGHT,
+                             ground.HELD_OUT_WIDTH) for i in range(HELD_OUT_CLIPS))
+    return rounded(learned.evaluate(model, clips))
+
+
+def rounded(row: dict) -> dict:
+    return {k: round(v, 2) for k, v in row.items() if isinstance(v, float) and k != "ms_per_frame"}
+
+
+def machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0] if names else cpu
+    return f"{cpu}, one thread, torch {torch.__version__.split('+')[0]}, no GPU"
+
+
+def ship(name: str, folder: Path, twin: Path | None) -> None:
+    """Export the run in `folder` as weights/<name>.safetensors, measure it, write weights/<name>.md beside it."""
+    run, path = stopped_run(folder), WEIGHTS / f"{name}.safetensors"
+    model = network(run)
+    provenance = {"recipe": run["recipe"], "started_from": STARTED_FROM.get(name, ""), "steps_done": run["step"],
+                  "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(), "data": DATA}
+    export(model, path, provenance, {})
+    engine = PackedBiVM.load(path)
+    figures = {"procedural_256x144": rounded(ground.mean_row(ground.evaluate_procedural(HELD_OUT_CLIPS, engine)))}
+    for row in ground.evaluate_folder(ROOT / "data_samples", engine):
+        figures[row["clip"]] = rounded(row)
+    if twin is not None:
+        figures["float_twin_procedural_256x144"] = procedural_figures(network(stopped_run(twin)))
+    export(model, path, provenance, figures)
+    (WEIGHTS / f"{name}.md").write_text(card(name, path, run, provenance, figures), encoding="utf-8")
+    print(json.dumps(figures, indent=1))
+
+
+def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> str:
+    keys = ["MAD", "MSE", "Grad", "Conn", "dtSSD", "zero_MAD"]
+    rows = [f"| {clip} | " + " | ".join(f"{row[k]:.2f}" if k in row else "" for k in keys) + " |"
+            for clip, row in figures.items()]
+    finished = run["step"] == run["steps"]
+    phases = "\n".join(f"- {p['steps']} steps at {p['width']}x{p['height']}, batch {p['batch']}, {p['frames']} frames"
+                       + (", the refiner alone, from twice that size" if p["refine"] else "")
+                       for p in run["recipe"]["phases"])
+    return f"""# {name}.safetensors
+
+{path.stat().st_size:,} bytes; preset `{run['recipe']['arch']}`. Written by `python tools/make_weights.py ship {name}`.
+
+- data: {provenance['data']}
+- command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES` (the recipe stands there too)
+- started from: {provenance['started_from'] or 'random weights'}
+- seed {run['recipe']['seed']}, learning rate {run['recipe']['lr']}, average {run['recipe']['ema']}, \
+bfloat16 convolutions in training: {run['recipe']['bf16']}
+- {'finished' if finished else 'STOPPED EARLY, at'} step {run['step']} of {run['steps']}, \
+{provenance['wall_hours']} h wall time (shared with other work) on {provenance['machine']}
+
+{phases}
+
+Measured with the NumPy engine (the float twin with torch); MAD and MSE times 1e3, dtSSD times 1e2. zero_MAD is the
+MAD of an all-zero matte. Grad and Conn are sums over pixels and compare at equal size only.
+
+| clips, none of them trained on | {' | '.join(keys)} |
+|---|{'---|' * len(keys)}
+""" + "\n".join(rows) + "\n"
+
+
+def choose() -> None:
+    """Ship the network with the lower mean MAD on the sample clips."""
+    means = {}
+    for path in sorted(WEIGHTS.glob("*.safetensors")):
+        figures = weights.load(path)[2]["figures"]
+        means[path.name] = sum(figures[clip]["MAD"] for clip in SAMPLES) / len(SAMPLES)
+    best = min(means, key=means.get)
+    (WEIGHTS / "SHIPPED").write_text(best + "\n", encoding="utf-8")
+    print(means, "->", best)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("train", "ship", "choose"))
+    parser.add_argument("name", nargs="?", choices=sorted(RECIPES))
+    parser.add_argument("--people", type=Path)
+    parser.add_argument("--scenes", type=Path)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (default: runs)")
+    parser.add_argument("--twin", type=Path, help="folder of the float twin's run, to measure it beside the student")
+    args = parser.parse_args()
+    if args.action == "choose":
+        choose()
+    elif args.name is None:
+        parser.error(f"{args.action} needs a name: {', '.join(RECIPES)}")
+    elif args.action == "train":
+        recipe = RECIPES[args.name]
+        if recipe.init:
+            recipe = dataclasses.replace(recipe, init=str(args.runs / recipe.init))
+        torch.set_num_threads(1)
+        train(recipe, args.runs / args.name, args.people, args.scenes)
+    else:
+        ship(args.name, args.runs / args.name, args.twin)
+
+
+if __name__ == "__main__":
+    main()
