@@ -193,8 +193,9 @@ def _engine_options(p: argparse.ArgumentParser) -> None:
                    help="NumPy on packed bits, or torch")
     p.add_argument("--weights", metavar="F", help="a packed network, or with --engine torch also a model.pt; "
                    "default: the shipped one")
-    p.add_argument("--size", metavar="N", type=_engine_size, default=512,
-                   help="longer frames are reduced to N pixels on the longer side for the network (512)")
+    p.add_argument("--size", metavar="N", type=_engine_size, default="trained",
+                   help="longer frames are reduced to N pixels on the longer side for the network, and the refiner "
+                   "restores them; default: the size that the weights were trained at")
     _threads(p)
 
 
@@ -223,7 +224,9 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _engine_size(text: str) -> int:
+def _engine_size(text: str) -> int | str:
+    if text == "trained":
+        return text
     if _whole(text) < 16:
         raise argparse.ArgumentTypeError("at least 16 pixels are needed")
     return int(text)

@@ -21,6 +21,7 @@ from pathlib import Path as FilePath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .errors import UserError
 from .figures import Figure
 from .motion import MovingStill, Path, subframe_times
 from .scenes import background_clip
@@ -233,9 +234,9 @@ class ClipMix:
         self.procedural = weights[0] / (weights[0] + weights[1])
 
     def clip(self, seed: int, frames: int, height: int, width: int) -> Clip:
-        """One clip, the same for the same arguments and files. Raises ValueError for a seed in `HELD_OUT`."""
+        """One clip, the same for the same arguments and files. Raises UserError for a seed in `HELD_OUT`."""
         if seed in HELD_OUT:
-            raise ValueError(f"seed {seed} is held out for validation: training must not draw it")
+            raise UserError(f"seed {seed}: held out for validation; choose one below {HELD_OUT.start:,}")
         rng = np.random.default_rng([seed, 4])
         side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
         image = None
@@ -255,8 +256,6 @@ class ClipMix:
 def drawable(folder: str | FilePath, letter: str, first: int) -> list[FilePath]:
     """The images in a folder, sorted by name, without the held-out ones (`letter` + six digits below
     `first`)."""
-    from .errors import UserError
-
     folder = FilePath(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give a folder of images")
@@ -279,8 +278,6 @@ def drawable(folder: str | FilePath, letter: str, first: int) -> list[FilePath]:
 def load(file: FilePath, side: int, mode: str) -> np.ndarray:
     """An image as uint8 array (H, W, 3 or 4), its longer side at most `side` pixels; recent ones stay
     decoded."""
-    from .errors import UserError
-
     try:
         with Image.open(file) as image:
             if mode == "RGBA" and "A" not in image.getbands() and "transparency" not in image.info:

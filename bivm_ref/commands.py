@@ -110,7 +110,7 @@ def train(args) -> int:
 def export(args) -> None:
     _need_torch("export")
     from .learn.export import export as write
-    from .learn.train import load_state
+    from .learn.train import load_state, trained_size
     from .packed import weights
 
     output = Path(args.output)
@@ -122,7 +122,8 @@ def export(args) -> None:
     if not model.binary:
         raise UserError(f"{args.model}: a float twin, which has no bits to pack; train a student from it "
                         "with bivm-ref train --init")
-    write(model, output, {"model": Path(args.model).name, "recipe": load_state(args.model)["recipe"]})
+    recipe = load_state(args.model)["recipe"]
+    write(model, output, {"model": Path(args.model).name, "recipe": recipe, "size": trained_size(recipe)})
     sections = weights.sections(output)
     if args.json:
         _print_json({"file": str(output), "bytes": sum(sections.values()), "sections": sections})

@@ -91,10 +91,9 @@ class Figure(Parts):
         # Clothes, skin and hair; any colour may meet any other, so that colour tells nothing.
         tone = rng.uniform(0.16, 1)
         warm = np.array([1, 0.62 + 0.2 * tone, 0.44 + 0.3 * tone])
-        self.skin = (warm * tone * u(0.85, 1.15, 3) if rng.random() < (0.85 if wild else 1) else colour(rng) * 0.8 + 0.1).clip(
-            0, 1
-        )
-        self.skin = self.skin.astype(F)
+        natural_skin = rng.random() < 0.85 or not wild
+        skin = warm * tone * u(0.85, 1.15, 3) if natural_skin else colour(rng) * 0.8 + 0.1
+        self.skin = skin.clip(0, 1).astype(F)
         natural = np.array(
             [
                 [0.05, 0.04, 0.03],

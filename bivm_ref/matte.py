@@ -56,8 +56,10 @@ class Report:
     interrupted: bool = False
 
 
-def load_engine(kind: str = "packed", weights: str | Path | None = None, size: int = 512, threads: int = 1):
-    """An engine by name: "packed" (NumPy, no torch) or "torch". weights None: the shipped network.
+def load_engine(kind: str = "packed", weights: str | Path | None = None, size: int | str = "trained",
+                threads: int = 1):
+    """An engine by name: "packed" (NumPy, no torch) or "torch". weights None: the shipped network. size: pixels on
+    the longer side at which the network works; "trained": those its weights were trained at.
 
     Raises UserError for a file that is no network, for torch where it is not installed.
     """

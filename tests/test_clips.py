@@ -212,6 +212,6 @@ def test_signed_distances_by_hand():
 def test_held_out_seeds_are_refused():
     mix = clips.ClipMix()
     for seed in (clips.HELD_OUT.start, clips.HELD_OUT.stop - 1):
-        with pytest.raises(ValueError, match="held out"):
+        with pytest.raises(UserError, match="held out"):
             mix.clip(seed, 1, 16, 16)
     assert mix.clip(clips.HELD_OUT.stop, 1, 16, 16).frames.shape == (1, 16, 16, 3)

@@ -13,7 +13,10 @@ from safetensors import safe_open
 
 from bivm_ref.arch import PRESETS, Arch, preset
 from bivm_ref.errors import UserError
-from bivm_ref.packed import weights
+from bivm_ref.learn.engine import TorchEngine
+from bivm_ref.learn.export import export
+from bivm_ref.net import BiVM
+from bivm_ref.packed import PackedBiVM, weights
 
 SMALL = preset("small")
 
@@ -274,3 +277,14 @@ def test_provenance_is_compact_json(file: Path) -> None:
     with safe_open(file, "numpy") as stored:
         assert stored.metadata()["provenance"] == '{"seed":3}'
         assert json.loads(stored.metadata()["figures"]) == {"mad": 12.5}
+
+
+def test_a_network_works_at_the_size_it_was_trained_at(tmp_path):
+    """The file's `size` decides where frames are reduced, unless the caller does; 512 where it is silent."""
+    model = BiVM("small").eval()
+    for provenance, expected in (({"size": 96}, 96), ({}, 512), ({"size": "big"}, 512), ({"size": 3}, 512)):
+        export(model, tmp_path / "net.safetensors", provenance)
+        assert PackedBiVM.load(tmp_path / "net.safetensors").size == expected
+        assert TorchEngine.load(tmp_path / "net.safetensors").size == expected
+        assert PackedBiVM.load(tmp_path / "net.safetensors", size=64).size == 64
+        assert PackedBiVM.load(tmp_path / "net.safetensors", size=None).size is None

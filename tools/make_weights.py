@@ -24,7 +24,7 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.train import Phase, Recipe, _arch, load_state, train
+from bivm_ref.learn.train import Phase, Recipe, _arch, load_state, train, trained_size
 from bivm_ref.net import BiVM
 from bivm_ref.packed import PackedBiVM, weights
 
@@ -76,8 +76,8 @@ def machine() -> str:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0] if names else cpu
+        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = named[0].split(":", 1)[1].strip() if named else cpu
     return f"{cpu}, one thread, torch {torch.__version__.split('+')[0]}, no GPU"
 
 
@@ -85,7 +85,8 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
     """Export the run in `folder` as weights/<name>.safetensors, measure it, write weights/<name>.md beside it."""
     run, path = stopped_run(folder), WEIGHTS / f"{name}.safetensors"
     model = network(run)
-    provenance = {"recipe": run["recipe"], "started_from": STARTED_FROM.get(name, ""), "steps_done": run["step"],
+    provenance = {"size": trained_size(run["recipe"]), "recipe": run["recipe"],
+                  "started_from": STARTED_FROM.get(name, ""), "steps_done": run["step"],
                   "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(), "data": DATA}
     export(model, path, provenance, {})
     engine = PackedBiVM.load(path)
@@ -111,6 +112,7 @@ def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> s
 
 {path.stat().st_size:,} bytes; preset `{run['recipe']['arch']}`. Written by `python tools/make_weights.py ship {name}`.
 
+- works at {provenance['size']} pixels on the longer side, the size it was trained at; the refiner does the rest
 - data: {provenance['data']}
 - command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES` (the recipe stands there too)
 - started from: {provenance['started_from'] or 'random weights'}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bivm_ref.arch import Arch
-from bivm_ref.learn.train import load_model
+from bivm_ref.learn.train import load_model, load_state, trained_size
 from bivm_ref.net import BiVM
 from bivm_ref.net.binarize import BinaryConv2d
 from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
@@ -27,14 +27,16 @@ class TorchEngine:
         self.reset()
 
     @classmethod
-    def load(cls, path: str | Path | None = None, threads: int = 1, size: int | None = 512) -> TorchEngine:
+    def load(cls, path: str | Path | None = None, threads: int = 1,
+             size: int | str | None = "trained") -> TorchEngine:
         """From a packed file (None: the shipped network), unpacked, or from the `model.pt` of a training run,
         the float twin's included. Raises UserError for any other file."""
         torch.set_num_threads(threads)
         path = weights.default_weights() if path is None else Path(path)
         if path.suffix.lower() in (".pt", ".pth"):
-            return cls(load_model(path), size)
-        arch, tensors, _ = weights.load(path)
+            return cls(load_model(path), trained_size(load_state(path)["recipe"]) if size == "trained" else size)
+        arch, tensors, metadata = weights.load(path)
+        size = weights.working_size(metadata) if size == "trained" else size
         return cls(unpack(arch, tensors), size)
 
     def reset(self) -> None:

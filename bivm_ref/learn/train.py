@@ -249,6 +249,12 @@ def load_state(path: str | Path) -> dict:
                         "give one that bivm-ref train wrote") from error
 
 
+def trained_size(recipe: dict) -> int:
+    """Longer side, in pixels, of the largest frames that the network itself was trained at (not the refiner's)."""
+    sizes = [max(p["width"], p["height"]) for p in recipe["phases"] if not p["refine"]]
+    return max(sizes, default=512)
+
+
 def load_model(path: str | Path) -> BiVM:
     """The averaged model of a finished run (`model.pt`), in evaluation mode."""
     data = load_state(path)
@@ -263,4 +269,4 @@ def load_model(path: str | Path) -> BiVM:
     return model.eval()
 
 
-__all__ = ["Phase", "Recipe", "TrainingStopped", "load_model", "load_state", "save_atomic", "train"]
+__all__ = ["Phase", "Recipe", "TrainingStopped", "load_model", "load_state", "save_atomic", "train", "trained_size"]

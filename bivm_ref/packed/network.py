@@ -47,18 +47,19 @@ class PackedBiVM:
         self.reset()
 
     @classmethod
-    def load(cls, path: str | Path | None = None, threads: int = 1, size: int | None = 512,
+    def load(cls, path: str | Path | None = None, threads: int = 1, size: int | str | None = "trained",
              kernel: str = "auto", dense: bool = False) -> PackedBiVM:
         """Read a weight file (None: the shipped network).
 
         threads  that the binary convolutions are spread over
         size     a frame whose longer side exceeds it is reduced to it, and the refiner restores its
-                 resolution; None: never reduce
+                 resolution; "trained": the size the file says it was trained at; None: never reduce
         kernel   "xor", "table" or "auto" (per layer): the same integers, another speed
         dense    True computes the decoder's 3x3 everywhere, `BiVM(masked=False)`: an ablation
         Raises UserError when the file is not a network that this version knows.
         """
         arch, tensors, metadata = weights.load(weights.default_weights() if path is None else path)
+        size = weights.working_size(metadata) if size == "trained" else size
         return cls(Parts(arch, tensors, kernel, _count(threads)), size, dense, metadata)
 
     @classmethod

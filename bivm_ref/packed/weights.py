@@ -34,6 +34,7 @@ from safetensors.numpy import save as serialise
 from bivm_ref.arch import Arch
 from bivm_ref.errors import UserError
 
+DEFAULT_SIZE = 512
 FORMAT_VERSION = "1"
 CONVENTIONS = {"polarity": "1=+1", "sign_of_zero": "+1", "padding": "a tap outside the image adds 0"}
 LARGEST_STEM_WEIGHT = 2047  # 12 bits: 27 taps x 255 x 2047 < 2^24, so float32 adds them exactly
@@ -185,6 +186,13 @@ def load(path: str | Path) -> tuple[Arch, dict[str, np.ndarray], dict]:
         if not isinstance(records[key], dict):
             raise UserError(f"{path}: its {key} record is not a JSON object; export the network again")
     return arch, _split(arch, stored), {**metadata, **records}
+
+
+def working_size(metadata: Mapping) -> int:
+    """Pixels on the longer side at which a network works best: `size` in its provenance, the largest frame of
+    its training; 512 where the file does not say."""
+    size = metadata.get("provenance", {}).get("size", DEFAULT_SIZE)
+    return size if isinstance(size, int) and size >= 16 else DEFAULT_SIZE
 
 
 def _read(path: Path) -> bytes:
