@@ -3,11 +3,15 @@
     python tools/make_weights.py train small-float --people PEOPLE --scenes SCENES    -> runs/small-float/
     python tools/make_weights.py train small       --people PEOPLE --scenes SCENES    -> runs/small/
     python tools/make_weights.py ship small [--twin runs/small-float/model.pt]        -> bivm_ref/weights/small.*
+    python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
+    python tools/make_weights.py readme                                               -> the table in README.md
 
 PEOPLE is a folder of RGBA stills of people, SCENES one of photographs (or rendered rooms); without them a run
 draws procedural figures and textures alone. `ship` measures with the NumPy engine, on clips no run ever draws.
-A run that was stopped early is shipped from its checkpoint, and its card says at which step it stopped.
+A run that was stopped early is shipped from its checkpoint, and its card says at which step it stopped. The real
+weights behind the signs, and the float twin's, are kept in weights/training/ in half precision: `--init` goes on
+from them.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.train import Phase, Recipe, _arch, load_state, train, trained_size
+from bivm_ref.learn.train import Phase, Recipe, _arch, load_state, save_atomic, train, trained_size
 from bivm_ref.net import BiVM
 from bivm_ref.packed import PackedBiVM, weights
 
@@ -32,6 +36,10 @@ ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "bivm_ref" / "weights"
 HELD_OUT_CLIPS = 32
 SAMPLES = ("portrait", "procedural", "rendered")
+CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": "sample: portrait (photograph)",
+         "procedural": "sample: procedural", "rendered": "sample: rendered person",
+         "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
+MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
 DATA = ("half procedural figures, half CC0 rendered people (121 stills, seeds 60-180), over textures and 80 rendered "
         "scenes (seeds 10-89); no photograph of a person")
 
@@ -96,6 +104,7 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
     if twin is not None:
         figures["float_twin_procedural_256x144"] = procedural_figures(network(stopped_run(twin)))
     export(model, path, provenance, figures)
+    keep_for_training(name, run)
     (WEIGHTS / f"{name}.md").write_text(card(name, path, run, provenance, figures), encoding="utf-8")
     print(json.dumps(figures, indent=1))
 
@@ -131,6 +140,30 @@ MAD of an all-zero matte. Grad and Conn are sums over pixels and compare at equa
 """ + "\n".join(rows) + "\n"
 
 
+def keep_for_training(name: str, run: dict) -> None:
+    """weights/training/<name>.pt: a `model.pt` in half precision, for `bivm-ref train --init` and `--engine torch`."""
+    half = {k: v.half() if v.dtype == torch.float32 else v for k, v in run["model"].items()}
+    (WEIGHTS / "training").mkdir(parents=True, exist_ok=True)
+    save_atomic({"recipe": run["recipe"], "model": half}, WEIGHTS / "training" / f"{name}.pt")
+
+
+def readme_table() -> str:
+    """The figures of every shipped network, read from the weight files, as the README shows them."""
+    lines = ["| network | clips | MAD | MSE | dtSSD | all-zero MAD |", "|---|---|---|---|---|---|"]
+    for path in sorted(WEIGHTS.glob("*.safetensors")):
+        for clips, row in weights.load(path)[2]["figures"].items():
+            cells = " | ".join(f"{row[k]:.1f}" for k in ("MAD", "MSE", "dtSSD", "zero_MAD"))
+            lines.append(f"| `{path.stem}` | {CLIPS.get(clips, clips)} | {cells} |")
+    return "\n".join(lines)
+
+
+def readme(text: str) -> str:
+    """README.md's text with the table between its two markers brought up to date."""
+    head, _, rest = text.partition(MARKERS[0])
+    _, _, tail = rest.partition(MARKERS[1])
+    return f"{head}{MARKERS[0]}\n{readme_table()}\n{MARKERS[1]}{tail}"
+
+
 def choose() -> None:
     """Ship the network with the lower mean MAD on the sample clips."""
     means = {}
@@ -144,7 +177,7 @@ def choose() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("train", "ship", "choose"))
+    parser.add_argument("action", choices=("train", "ship", "twin", "choose", "readme"))
     parser.add_argument("name", nargs="?", choices=sorted(RECIPES))
     parser.add_argument("--people", type=Path)
     parser.add_argument("--scenes", type=Path)
@@ -153,6 +186,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.action == "choose":
         choose()
+    elif args.action == "readme":
+        path = ROOT / "README.md"
+        path.write_text(readme(path.read_text(encoding="utf-8")), encoding="utf-8")
     elif args.name is None:
         parser.error(f"{args.action} needs a name: {', '.join(RECIPES)}")
     elif args.action == "train":
@@ -161,6 +197,8 @@ def main() -> None:
             recipe = dataclasses.replace(recipe, init=str(args.runs / recipe.init))
         torch.set_num_threads(1)
         train(recipe, args.runs / args.name, args.people, args.scenes)
+    elif args.action == "twin":
+        keep_for_training(args.name, stopped_run(args.runs / args.name))
     else:
         ship(args.name, args.runs / args.name, args.twin)
 

@@ -1,0 +1,88 @@
+"""The shipped networks: what their files say is true, and they learned something."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bivm_ref.clips import procedural_clip
+from bivm_ref.evaluate import HELD_OUT_SEED, evaluate_clip, evaluate_folder
+from bivm_ref.learn.evaluate import predict
+from bivm_ref.learn.train import load_model
+from bivm_ref.metrics import mad
+from bivm_ref.packed import PackedBiVM, weights
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "bivm_ref" / "weights"
+FILES = sorted(WEIGHTS.glob("*.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location("make_weights", ROOT / "tools" / "make_weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_both_presets_are_shipped_and_load_takes_one_of_them():
+    assert {path.stem for path in FILES} == {"small", "default"}
+    assert weights.default_weights() in FILES
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_file_is_small_and_its_sections_add_up(path):
+    sections = weights.sections(path)
+    assert sum(sections.values()) == path.stat().st_size <= 700_000
+    net = PackedBiVM.load(path)
+    assert net.arch.name == path.stem
+    rows = net.explain()
+    assert {row["layer"] for row in rows} == {conv.name for conv in net.arch.convs()}
+    assert all(row["kind"] in ("packed", "fixed", "float") and row["why"] for row in rows)
+    assert sum(row["bytes"] for row in rows if row["kind"] == "packed") == sections["binary weights"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_each_file_has_its_card(path):
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"{path.stat().st_size:,} bytes" in card
+    provenance = weights.load(path)[2]["provenance"]
+    assert f"step {provenance['steps_done']} of" in card
+    for word in ("seed", "wall time", "data:", "command:"):
+        assert word in card
+
+
+def test_it_learned_something():
+    """32 held-out procedural clips, 256x144: MAD at most a quarter of an all-zero matte's, and twice the twin's."""
+    net = PackedBiVM.load()
+    twin = load_model(WEIGHTS / "training" / f"{net.arch.name}-float.pt")
+    ours, theirs, zero = [], [], []
+    for i in range(32):
+        clip = procedural_clip(HELD_OUT_SEED + i, 8, 144, 256)
+        ours.append(evaluate_clip(clip.name, zip(clip.frames, clip.alpha), net, fast=True)["MAD"])
+        theirs.append(mad(predict(twin, clip), clip.alpha))
+        zero.append(1e3 * clip.alpha.mean())
+    assert np.mean(ours) <= np.mean(zero) / 4
+    assert np.mean(ours) <= 2 * np.mean(theirs)
+    recorded = net.metadata["figures"]["procedural_256x144"]["MAD"]
+    assert np.mean(ours) == pytest.approx(recorded, rel=0.02), "the figure in the file, on another machine's clips"
+
+
+def test_recorded_sample_figures_are_those_of_the_engine():
+    """The video decoder may round differently elsewhere: 5 %."""
+    net = PackedBiVM.load()
+    for row in evaluate_folder(ROOT / "data_samples", net, fast=True):
+        assert row["MAD"] == pytest.approx(net.metadata["figures"][row["clip"]]["MAD"], rel=0.05, abs=1.0)
+
+
+def test_shipped_is_the_better_one_on_the_samples(tool):
+    means = {p.name: np.mean([weights.load(p)[2]["figures"][clip]["MAD"] for clip in tool.SAMPLES]) for p in FILES}
+    assert weights.default_weights().name == min(means, key=means.get)
+
+
+def test_readme_shows_the_figures_of_the_files(tool):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert tool.readme(text) == text
+    assert len(re.findall(r"^\| `(?:small|default)` \|", text, re.M)) >= 8
