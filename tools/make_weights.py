@@ -24,6 +24,7 @@ from pathlib import Path
 
 import torch
 
+from bivm_ref import cost
 from bivm_ref import evaluate as ground
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
@@ -40,21 +41,26 @@ CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": 
          "procedural": "sample: procedural", "rendered": "sample: rendered person",
          "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
-DATA = ("half procedural figures, half CC0 rendered people (121 stills, seeds 60-180), over textures and 80 rendered "
-        "scenes (seeds 10-89); no photograph of a person")
+DATA = ("procedural figures (65-75 %; default: 50 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
+        "and 80 rendered scenes (seeds 10-89), a quarter of the clips wild; no photograph of a person")
 
-# The refiner's phase comes last and trains nothing else. Every run here was made on two shared CPU cores in one
-# afternoon, which is what its step counts were chosen for; more of them would do good.
-REFINE = Phase(150, 144, 256, batch=1, frames=2, refine=True)
+# From nothing to what is shipped, the stages of each network joined into one run; the float twin goes first. Step
+# counts are what two shared CPU cores did in an afternoon; more of them would do good. The refiner comes last.
+REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
 RECIPES = {
-    "small-float": Recipe(arch="small", binary=False, bf16=True, seed=1,
-                          phases=(Phase(1100, 96, 160), Phase(350, 144, 256), REFINE)),
-    "small": Recipe(arch="small", bf16=True, seed=2, decay=0.4, init="small-float/model.pt",
-                    phases=(Phase(2600, 96, 160), Phase(900, 144, 256), REFINE)),
-    "default": Recipe(arch="default", bf16=True, seed=4,
-                      phases=(Phase(800, 96, 160), Phase(120, 144, 256), REFINE)),
+    "small-float": Recipe(arch="small", binary=False, bf16=True, seed=1, mix=(0.6, 0.4),
+                          phases=(Phase(1100, 96, 160), Phase(400, 144, 256), REFINE)),
+    "small": Recipe(arch="small", bf16=True, seed=21, mix=(0.7, 0.3), decay=0.3, init="small-float/model.pt",
+                    phases=(Phase(1900, 96, 160), Phase(1700, 144, 256, frames=2), Phase(300, 144, 256), REFINE)),
+    "default": Recipe(arch="default", bf16=True, seed=3, phases=(Phase(1900, 96, 160), Phase(400, 144, 256), REFINE)),
 }
-STARTED_FROM: dict[str, str] = {}
+STARTED_FROM = {
+    "small": "the average after 1,800 steps at 256x144, 2 or 4 frames, learning rate 2e-3 falling to 3e-4, mix 0.65 : "
+             "0.35 (0.65 h, two threads); before those 1,900 steps at 160x96, learning rate 2e-3, on wild clips only "
+             "(0.7 h), which began from the float twin's weights at its step 840",
+    "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips",
+    "default": "random weights (this run drew wild clips only, half of them procedural)",
+}
 
 def stopped_run(folder: Path) -> dict:
     """Recipe, weights, step and wall time of a run, finished or not."""
@@ -123,7 +129,8 @@ def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> s
 
 - works at {provenance['size']} pixels on the longer side, the size it was trained at; the refiner does the rest
 - data: {provenance['data']}
-- command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES` (the recipe stands there too)
+- command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES` joins all stages in one run;
+  the last one's phases stand below, and its whole recipe in the file (`bivm-ref info`)
 - started from: {provenance['started_from'] or 'random weights'}
 - seed {run['recipe']['seed']}, learning rate {run['recipe']['lr']}, average {run['recipe']['ema']}, \
 bfloat16 convolutions in training: {run['recipe']['bf16']}
@@ -142,6 +149,9 @@ MAD of an all-zero matte. Grad and Conn are sums over pixels and compare at equa
 
 def keep_for_training(name: str, run: dict) -> None:
     """weights/training/<name>.pt: a `model.pt` in half precision, for `bivm-ref train --init` and `--engine torch`."""
+    if sum(v.numel() for v in run["model"].values()) > 900_000:
+        print(f"{name}: the weights behind the signs are too many for the repository, and are not kept")
+        return
     half = {k: v.half() if v.dtype == torch.float32 else v for k, v in run["model"].items()}
     (WEIGHTS / "training").mkdir(parents=True, exist_ok=True)
     save_atomic({"recipe": run["recipe"], "model": half}, WEIGHTS / "training" / f"{name}.pt")
@@ -154,6 +164,15 @@ def readme_table() -> str:
         for clips, row in weights.load(path)[2]["figures"].items():
             cells = " | ".join(f"{row[k]:.1f}" for k in ("MAD", "MSE", "dtSSD", "zero_MAD"))
             lines.append(f"| `{path.stem}` | {CLIPS.get(clips, clips)} | {cells} |")
+    lines += ["", "| network | binary weights | file | operations of a 512×288 frame, every position computed |",
+              "|---|---|---|---|"]
+    for path in sorted(WEIGHTS.glob("*.safetensors")):
+        arch = weights.load(path)[0]
+        bits = sum(c.weights for c in arch.convs() if c.kind == "binary")
+        lines.append(f"| `{path.stem}` | {bits:,} | {path.stat().st_size:,} bytes "
+                     f"| {cost.total_operations(arch) / 1e9:.3f} G |")
+    lines.append(f"| RVM, the float ancestor | – | {4 * cost.RVM_PARAMETERS:,} bytes of float32 "
+                 f"| {cost.RVM_MACS_512x288 / 1e9:.3f} G |")
     return "\n".join(lines)
 
 
