@@ -41,7 +41,7 @@ CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": 
          "procedural": "sample: procedural", "rendered": "sample: rendered person",
          "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
-DATA = ("procedural figures (65-75 %; default: 50 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
+DATA = ("procedural figures (65-85 %; default: 50 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
         "and 80 rendered scenes (seeds 10-89), a quarter of the clips wild; no photograph of a person")
 
 # From nothing to what is shipped, the stages of each network joined into one run; the float twin goes first. Step
@@ -55,9 +55,10 @@ RECIPES = {
     "default": Recipe(arch="default", bf16=True, seed=3, phases=(Phase(1900, 96, 160), Phase(400, 144, 256), REFINE)),
 }
 STARTED_FROM = {
-    "small": "the average after 1,800 steps at 256x144, 2 or 4 frames, learning rate 2e-3 falling to 3e-4, mix 0.65 : "
-             "0.35 (0.65 h, two threads); before those 1,900 steps at 160x96, learning rate 2e-3, on wild clips only "
-             "(0.7 h), which began from the float twin's weights at its step 840",
+    "small": "620 and 90 steps at 256x144 with 2 and 4 frames, learning rate 1.2e-3 falling to 0, mix 0.75 : 0.25, and "
+             "100 of the refiner (0.25 h, two threads); before them the average after 1,800 steps at 256x144, 2 or 4 "
+             "frames, 2e-3 falling to 3e-4, mix 0.65 : 0.35 (0.65 h, two threads); before those 1,900 steps at 160x96, "
+             "2e-3, wild clips only (0.7 h), which began from the float twin's weights at its step 840",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips",
     "default": "random weights (this run drew wild clips only, half of them procedural)",
 }
