@@ -127,6 +127,8 @@ def _evaluate(commands) -> None:
     p.add_argument("folder", metavar="D", nargs="?", help="a folder of clips, or one clip")
     p.add_argument("--procedural", metavar="N", type=_positive,
                    help="instead of D: N held-out procedural clips, 8 frames at 256x144")
+    p.add_argument("--first-seed", metavar="N", type=_whole, help="seed of the first procedural clip (10,003,000)")
+    p.add_argument("--wild", action="store_true", help="the hard procedural clips: two figures, clutter, hard light")
     p.add_argument("--fast", action="store_true", help="leave out Grad and Conn, the slow ones")
     _engine_options(p)
     _json(p)

@@ -64,9 +64,12 @@ def evaluate(args) -> None:
 
     if (args.folder is None) == (args.procedural is None):
         raise UserError("evaluate: reads one thing at a time; give a folder of clips, or --procedural N")
+    if args.procedural is None and (args.wild or args.first_seed is not None):
+        raise UserError("evaluate: --wild and --first-seed choose procedural clips; add --procedural N")
     engine = load_engine(args.engine, args.weights, args.size, args.threads)
     if args.procedural is not None:
-        rows = library.evaluate_procedural(args.procedural, engine, args.fast, progress=True)
+        first = library.HELD_OUT_SEED if args.first_seed is None else args.first_seed
+        rows = library.evaluate_procedural(args.procedural, engine, args.fast, True, first, args.wild)
     else:
         rows = library.evaluate_folder(args.folder, engine, args.fast, progress=True)
     mean = library.mean_row(rows)

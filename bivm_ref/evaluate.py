@@ -22,7 +22,7 @@ from .errors import UserError
 from .images import image_paths, image_size, natural_key, read_image
 from .video import VIDEO_SUFFIXES, open_frames
 
-HELD_OUT_SEED = HELD_OUT.start
+HELD_OUT_SEED = HELD_OUT.start + 3_000  # for figures that are reported; those below are for choosing weights by
 HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH = 8, 144, 256
 FIGURES = {"MAD": metrics.mad, "MSE": metrics.mse, "Grad": metrics.grad, "Conn": metrics.conn,
            "dtSSD": metrics.dtssd}
@@ -66,11 +66,20 @@ def evaluate_folder(root, engine, fast: bool = False, progress: bool = False) ->
     return [evaluate_clip(clip_name(clip, root), clip_pairs(clip), engine, fast) for clip in bar]
 
 
-def evaluate_procedural(count: int, engine, fast: bool = False, progress: bool = False) -> list[dict]:
-    """A row for each of `count` held-out procedural clips: 8 frames, 256x144, seeds from HELD_OUT_SEED on."""
+def evaluate_procedural(count: int, engine, fast: bool = False, progress: bool = False,
+                        first_seed: int = HELD_OUT_SEED, wild: bool = False) -> list[dict]:
+    """A row for each of `count` held-out procedural clips: 8 frames, 256x144, seeds from `first_seed` on.
+
+    wild: two figures, clutter, hard light (see `procedural_clip`). Raises UserError for seeds outside `HELD_OUT`,
+    which training may draw.
+    """
+    seeds = range(first_seed, first_seed + count)
+    if seeds[0] not in HELD_OUT or seeds[-1] not in HELD_OUT:
+        raise UserError(f"seeds {seeds[0]:,} to {seeds[-1]:,}: not all held out; choose among {HELD_OUT.start:,} to "
+                        f"{HELD_OUT.stop - 1:,}")
     rows = []
-    for i in tqdm(range(count), unit="clip", desc="evaluate", disable=None if progress else True):
-        clip = procedural_clip(HELD_OUT_SEED + i, HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH)
+    for seed in tqdm(seeds, unit="clip", desc="evaluate", disable=None if progress else True):
+        clip = procedural_clip(seed, HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH, wild=wild)
         rows.append(evaluate_clip(clip.name, zip(clip.frames, clip.alpha), engine, fast))
     return rows
 

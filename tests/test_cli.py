@@ -298,9 +298,21 @@ def test_figures_of_known_predictors():
 def test_procedural_evaluation_is_held_out_and_seeded():
     rows = evaluate.evaluate_procedural(2, Stub(np.zeros(256)), fast=True)
     for i, row in enumerate(rows):
-        clip = procedural_clip(10_000_000 + i, frames=8, height=144, width=256)
+        clip = procedural_clip(10_003_000 + i, frames=8, height=144, width=256)
         assert row["MAD"] == row["zero_MAD"] == pytest.approx(1e3 * clip.alpha.mean(), rel=1e-5)
         assert "Grad" not in row
+    (row,) = evaluate.evaluate_procedural(1, Stub(np.zeros(256)), fast=True, first_seed=10_000_007, wild=True)
+    wild = procedural_clip(10_000_007, frames=8, height=144, width=256, wild=True)
+    assert row["zero_MAD"] == pytest.approx(1e3 * wild.alpha.mean(), rel=1e-5)
+    for first in (0, 10_999_999):
+        with pytest.raises(UserError, match="10,000,000 to 10,999,999"):
+            evaluate.evaluate_procedural(2, Stub(np.zeros(256)), first_seed=first)
+
+
+def test_procedural_options_need_procedural_clips(tmp_path, capfd):
+    for option in (["--wild"], ["--first-seed", 10_003_000]):
+        code, _, err = run(capfd, "evaluate", tmp_path, *option)
+        assert code == 2 and "add --procedural N" in err
 
 
 def test_frames_may_be_a_video_and_clips_lie_deep(tmp_path, clip):
