@@ -57,16 +57,18 @@ class Report:
 
 
 def load_engine(kind: str = "packed", weights: str | Path | None = None, size: int | str = "trained",
-                threads: int = 1):
+                threads: int = 1, kernel: str = "auto", table_budget_mb: float | None = None):
     """An engine by name: "packed" (NumPy, no torch) or "torch". weights None: the shipped network. size: pixels on
-    the longer side at which the network works; "trained": those its weights were trained at.
+    the longer side at which the network works; "trained": those its weights were trained at. kernel and
+    table_budget_mb are the packed engine's (see `PackedBiVM.load`).
 
-    Raises UserError for a file that is no network, for torch where it is not installed.
+    Raises UserError for a file that is no network, for torch where it is not installed, for a kernel that was asked
+    for and does not fit the budget.
     """
     if kind == "packed":
         from .packed import PackedBiVM
 
-        return PackedBiVM.load(weights, threads=threads, size=size)
+        return PackedBiVM.load(weights, threads=threads, size=size, kernel=kernel, table_budget_mb=table_budget_mb)
     if kind != "torch":
         raise ValueError(f"engine is packed or torch, not {kind!r}")
     try:

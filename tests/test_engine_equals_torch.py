@@ -5,10 +5,14 @@ negative gammas, thresholds away from 0, PReLU slopes below 0 and above 1, gains
 are all zero.
 """
 
+import dataclasses
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 
+from bivm_ref.errors import UserError
 from bivm_ref.learn.export import export, pack
 from bivm_ref.net import BiVM
 from bivm_ref.net.binarize import BinaryConv2d, Sign
@@ -154,7 +158,6 @@ def test_small_network_over_eight_frames(height: int, width: int, coarse_bias: f
     model = random_network("small", coarse_bias=coarse_bias)
     mean, largest, shares = compare(model, random_clip(8, height, width, seed=1))
     assert mean <= 1e-6 and largest <= 1e-3
-    # both ways of computing a masked 3x3 were taken: dense above 0.4, at the active positions alone below
     assert max(shares) > 0.4 if coarse_bias == 0.3 else 0.0 < min(shares) < 0.4
 
 
@@ -172,9 +175,9 @@ def test_tiny_frames(small: BiVM, height: int, width: int) -> None:
 
 
 def test_refiner_restores_the_size_of_a_reduced_frame(small: BiVM) -> None:
-    # The refiner's own signs read the head's floats, so a few may differ; the resize is allowed 1e-5.
+    # The refiner's own signs read the heads' floats, so a sign here and there may differ: a few pixels, not many.
     mean, largest, _ = compare(small, random_clip(4, 192, 320, seed=4), size=160)
-    assert mean <= 1e-5 and largest <= 1e-3
+    assert mean <= 1e-6 and largest <= 0.05
 
 
 def test_dense_engine_equals_the_network_without_a_mask() -> None:
@@ -189,15 +192,94 @@ def test_nothing_active_at_all() -> None:
     assert mean <= 1e-6 and largest <= 1e-3 and shares == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("options", [{"threads": 2}, {"kernel": "xor"}, {"kernel": "table"}], ids=str)
+OPTIONS = [{"threads": 2}, {"threads": 3, "size": 64}, {"kernel": "xor"}, {"kernel": "table"}, {"kernel": "table4"},
+           {"table_budget_mb": 0}, {"table_budget_mb": 1.5}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_threads_and_kernels_change_nothing(small: BiVM, options: dict) -> None:
-    tensors, frames = pack(small), random_clip(2, 80, 112, seed=7)
-    one = PackedBiVM.from_tensors(small.arch, tensors)
+    tensors, frames = pack(small), random_clip(3, 80, 112, seed=7)
+    one = PackedBiVM.from_tensors(small.arch, tensors, size=options.get("size", 512))
     other = PackedBiVM.from_tensors(small.arch, tensors, **options)
     for frame in frames:
         for a, b in zip(one.step(frame), other.step(frame), strict=True):
             np.testing.assert_array_equal(a, b)
     assert np.ptp(a) > 0.1  # a constant would be equal whatever is computed
+
+
+@pytest.mark.parametrize("dense_above", [0.0, 1.0], ids=["whole-rows", "gathered"])
+def test_both_ways_to_the_active_positions_give_the_same(dense_above: float) -> None:
+    """Which one is taken is a matter of this machine's speed (tune.py): here, always the one."""
+    small, frames = random_network("small", coarse_bias=1.3), random_clip(2, 80, 112, seed=7)
+    tensors = pack(small)
+    dots = []
+    for above in (None, dense_above):
+        net = PackedBiVM.from_tensors(small.arch, tensors)
+        for conv in net._parts.convs.values() if above is not None else ():
+            conv.choice = dataclasses.replace(conv.choice, dense_above=above)
+        net.record = {}
+        for frame in frames:
+            net.step(frame)
+        assert 0.0 < net.active[1] < 1.0
+        dots.append(net.record)
+    for name, theirs in dots[0].items():
+        np.testing.assert_array_equal(theirs[2] if isinstance(theirs, tuple) else theirs,
+                                      dots[1][name][2] if isinstance(theirs, tuple) else dots[1][name])
+
+
+def test_outputs_and_states_belong_to_the_caller(small: BiVM) -> None:
+    """The engine writes frame after frame into the same memory; what it gave away must not change."""
+    net = PackedBiVM.from_tensors(small.arch, pack(small))
+    frames = random_clip(4, 48, 64, seed=13)
+    given = [*net.step(frames[0]), *net.state, net.mask, net.coarse_alpha]
+    kept = [array.copy() for array in given]
+    for frame in frames[1:]:
+        net.step(frame)
+    for mine, theirs in zip(given, kept, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_interrupted_frame_leaves_the_state_untouched(small: BiVM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of a frame, after hidden maps were written: the frame can be done again."""
+    tensors, frames = pack(small), random_clip(3, 48, 64, seed=14)
+    net, other = (PackedBiVM.from_tensors(small.arch, tensors) for _ in range(2))
+    for frame in frames[:2]:
+        net.step(frame)
+        other.step(frame)
+
+    def stop(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(net, "_heads", stop)
+        with pytest.raises(KeyboardInterrupt):
+            net.step(frames[0])
+    np.testing.assert_array_equal(net.step(frames[2])[0], other.step(frames[2])[0])
+
+
+def test_a_frame_allocates_what_it_gives_away_and_little_more(small: BiVM) -> None:
+    """From the second frame on. The maps of this size take megabytes; without reuse each frame would again."""
+    net = PackedBiVM.from_tensors(small.arch, pack(small))
+    frames = random_clip(4, 288, 512, seed=15)
+    for frame in frames[:3]:
+        alpha, foreground = net.step(frame)
+    tracemalloc.start()
+    try:
+        alpha, foreground = net.step(frames[3])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < alpha.nbytes + foreground.nbytes + 12e6
+
+
+def test_work_grows_linearly_with_pixels(small: BiVM) -> None:
+    """Operations of the layer table at 4 times the pixels: 4 times, but for the gate that runs once."""
+    net, counts = PackedBiVM.from_tensors(small.arch, pack(small), dense=True, size=None), []
+    for height, width in ((96, 128), (192, 256)):
+        net.reset()
+        net.step(random_clip(1, height, width, seed=16)[0])
+        counts.append(sum(row["operations"] for row in net.explain() if row["layer"] != "neck.gate"))
+    assert counts[1] == 4 * counts[0] > 0
 
 
 def test_a_file_gives_the_same_matte(small: BiVM, tmp_path) -> None:
@@ -265,10 +347,16 @@ def test_the_float_twin_cannot_be_packed() -> None:
         pack(BiVM("small", binary=False))
 
 
-@pytest.mark.parametrize("options", [{"size": 0}, {"size": 9.5}, {"threads": 0}, {"kernel": "fast"}], ids=str)
+@pytest.mark.parametrize("options", [{"size": 0}, {"size": 9.5}, {"threads": 0}, {"threads": -2}, {"threads": 1.5},
+                                     {"kernel": "fast"}, {"table_budget_mb": -1}, {"table_budget_mb": "much"}], ids=str)
 def test_senseless_options_are_refused(small: BiVM, options: dict) -> None:
     with pytest.raises(ValueError):
         PackedBiVM.from_tensors(small.arch, pack(small), **options)
+
+
+def test_a_budget_too_small_for_what_was_asked_names_both(small: BiVM) -> None:
+    with pytest.raises(UserError, match=r"need 21 MB, the budget is 2 MB"):
+        PackedBiVM.from_tensors(small.arch, pack(small), kernel="table", table_budget_mb=2)
 
 
 def test_missing_tensors_are_refused(small: BiVM) -> None:

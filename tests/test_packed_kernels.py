@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from bivm_ref.packed import bits as B
-from bivm_ref.packed.conv import TABLE_BUDGET, PackedConv
-from bivm_ref.packed.kernels import ByteTable, split_bytes
+from bivm_ref.packed.conv import PackedConv
+from bivm_ref.packed.kernels import Table, split_bytes
+from bivm_ref.packed.planes import SignMap
 from bivm_ref.packed.reference import dot_reference, masked_dot_reference
-from bivm_ref.packed.sparse import active_positions, dot_at
+from bivm_ref.packed.sparse import Active, Positions
 
-KERNELS = ("xor", "table")
+KERNELS = ("xor", "table", "table4")
 
 
 def signs(rng, *shape):
@@ -159,7 +160,7 @@ def test_zero_counts_as_plus_one(kernel):
 
 def test_result_belongs_to_the_caller():
     rng = np.random.default_rng(4)
-    for k, kernel in ((1, "xor"), (3, "xor"), (1, "table"), (3, "table")):
+    for k, kernel in ((k, kernel) for k in (1, 3) for kernel in KERNELS):
         conv = PackedConv(B.pack_weights(signs(rng, 16, 16, k, k)), kernel=kernel)
         x = B.pack_signs(signs(rng, 6, 6, 16))
         first = conv.dot(x)
@@ -168,39 +169,82 @@ def test_result_belongs_to_the_caller():
         assert (first == kept).all()
 
 
-def test_auto_takes_the_table_until_it_grows_too_large():
-    small, large = np.zeros((32, 3, 3, 4), np.uint8), np.zeros((256, 3, 3, 32), np.uint8)
-    assert ByteTable.bytes_needed(small) == 36 * 257 * 32 == PackedConv(small, kernel="table").kernel.nbytes
-    assert ByteTable.bytes_needed(large) > TABLE_BUDGET
-    assert PackedConv(small).kernel_name == "table" and PackedConv(large).kernel_name == "xor"
+@pytest.mark.parametrize("kernel, channels, narrow", [
+    ("table", 248, True), ("table", 256, False), ("table", 496, False), ("table", 504, False),
+    ("table4", 248, True), ("table4", 256, False), ("table4", 512, False)])
+def test_look_ups_that_fill_8_bits(kernel, channels, narrow):
+    """Half of 8 signs is at most 4, and 31 * 4 = 124 fits int8; half of 4 signs at most 2, and 62 * 2 = 124."""
+    for sign in (-1, 1):
+        conv = PackedConv(B.pack_weights(np.full((16, channels, 1, 1), sign)), kernel=kernel)
+        assert conv.kernel.dtype == (np.int8 if narrow else np.int16)
+        assert (conv.dot(B.pack_signs(np.ones((1, 2, channels), np.int8))) == sign * channels).all()
+
+
+def test_tables_take_the_bytes_that_they_say():
+    bits = np.zeros((40, 3, 3, 4), np.uint8)
+    assert Table.bytes_needed(bits) == 36 * 257 * 48 == PackedConv(bits, kernel="table").kernel.table.nbytes
+    assert Table.bytes_needed(bits, 4) == 72 * 17 * 48 == PackedConv(bits, kernel="table4").kernel.table.nbytes
+
+
+def test_planes_by_hand():
+    """A map of 1 x 2 pixels and 16 channels: borders stand around the numbers, and stay when the map changes."""
+    signs_ = SignMap.of(np.array([[[0xA5, 1], [0x0F, 2]]], np.uint8))
+    border = [256] * 4
+    assert signs_.index(0).tolist() == [*border, 256, 0xA5, 0x0F, 256, *border, 256, 256]
+    assert signs_.index(0, 4, 4)[5:7].tolist() == [0xA, 0] and signs_.index(0, 4, 0)[4:8].tolist() == [16, 5, 15, 16]
+    assert signs_.word(0, 2)[5:7].tolist() == [0x01A5, 0x020F] and signs_.word(0, 2).dtype == np.uint16
+    assert np.flatnonzero(signs_.inside()).tolist() == [5, 6]
+    signs_.bytes[0, 0, 0] = 7
+    assert signs_.changed().index(0).tolist() == [*border, 256, 7, 0x0F, 256, *border, 256, 256]
 
 
 # -- sparse ------------------------------------------------------------------------------------------------
 
+SHAPES = {"scattered": lambda rng, mask: rng.permutation(mask.size)[:mask.size // 10],
+          "runs": lambda rng, mask: np.flatnonzero(np.kron(rng.random((6, 5)) < 0.4, np.ones((4, 4)))[:23, :19]),
+          "edges": lambda rng, mask: [0, 18, 19, 22 * 19, 22 * 19 + 18],
+          "none": lambda rng, mask: [], "all": lambda rng, mask: slice(None)}
+
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("stride", (1, 2))
-@pytest.mark.parametrize("percent", (0, 1, 10, 60, 100))
-def test_sparse_equals_dense_bit_for_bit(kernel, stride, percent):
-    rng = np.random.default_rng(percent)
-    x, w = signs(rng, 23, 19, 40), signs(rng, 24, 40, 3, 3)
-    conv, maps = PackedConv(B.pack_weights(w), stride, (16, 24), kernel), pack_sources(x, (16, 24))
+@pytest.mark.parametrize("k", (1, 3))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sparse_equals_dense_bit_for_bit(kernel, k, shape, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, w = signs(rng, 23, 19, 40), signs(rng, 24, 40, k, k)
+    conv, maps = PackedConv(B.pack_weights(w), 1, (16, 24), kernel), pack_sources(x, (16, 24))
     dense = conv.dot(maps)
-    count = round(dense.shape[0] * dense.shape[1] * percent / 100)
     mask = np.zeros(dense.shape[:2], bool)
-    mask.reshape(-1)[rng.permutation(mask.size)[:count]] = True
-    ys, xs = active_positions(mask)
-    got = dot_at(conv, maps, ys, xs)
-    assert got.dtype == dense.dtype and got.shape == (count, 24)
-    assert (got == dense[mask]).all()
+    mask.reshape(-1)[SHAPES[shape](rng, mask)] = True
+    for budget in (1, 5000, 1 << 18):  # one row at a time, some, all
+        monkeypatch.setattr("bivm_ref.packed.conv.BYTES_AT_ONCE", budget)
+        got = conv.dot_at(maps, mask)
+        assert got.dtype == dense.dtype and got.shape == (mask.sum(), 24)
+        assert (got == dense[mask]).all()
     scattered = np.zeros(dense.shape, dense.dtype)
-    scattered[ys, xs] = got
-    assert (scattered == masked_dot_reference(x, w, mask, stride)).all()
+    scattered[mask] = got
+    assert (scattered == masked_dot_reference(x, w, mask)).all()
+    planes, active = conv.prepare([SignMap.of(m) for m in maps]), Positions(mask)
+    assert (2 * conv.half_at_of_rows(planes, active, 0, 23).astype(int) == dense[mask]).all()
 
 
-def test_active_positions_row_by_row():
-    ys, xs = active_positions(np.array([[0, 1, 0], [1, 0, 1]], bool))
-    assert ys.tolist() == [0, 1, 1] and xs.tolist() == [1, 0, 2]
+def test_positions_by_hand():
+    """Row 0: a run of two; row 1: nothing; row 2: two positions with one between, whose reads join."""
+    p = Positions(np.array([[0, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0]], bool))
+    assert p.flat.tolist() == [1, 2, 8, 10] and p.corner.tolist() == [1, 2, 12, 14]  # rows of 4, and of 4 + 2
+    assert p.rows.tolist() == [0, 0, 2, 2] and p.columns.tolist() == [1, 2, 0, 2]
+    assert p.reads.tolist() == [1, 2, 3, 4, 12, 13, 14, 15, 16]
+    assert p.reads[p.at].tolist() == p.corner.tolist()
+    assert p.starts == [0, 2, 2, 4] and p.reads_from == [0, 4, 4, 9]
+    assert len(p) == 4 and p.share == 4 / 12
+
+
+def test_active_repeats_its_cells():
+    active = Active(np.array([[True, False], [False, False]]))
+    assert active.share == 0.25
+    for scale in (8, 4, 2, 1):
+        n = 16 // scale
+        assert active.at(scale).flat.tolist() == [y * 2 * n + x for y in range(n) for x in range(n)]
 
 
 # -- mistakes ----------------------------------------------------------------------------------------------
@@ -234,11 +278,10 @@ MAP = np.zeros((4, 4, 2), np.uint8)
     (lambda: PackedConv(BITS, sources=(8, 8)).dot(MAP), "2 maps expected"),
     (lambda: PackedConv(BITS, sources=(8, 8)).dot([MAP[..., :1], MAP[:, :3, :1]]),
      "one size"),
-    (lambda: active_positions(np.zeros((3, 3))), "mask is"),
-    (lambda: dot_at(PackedConv(BITS), MAP, np.array([4]), np.array([0])), "outside"),
-    (lambda: dot_at(PackedConv(BITS), MAP, np.array([0]), np.array([-1])), "outside"),
-    (lambda: dot_at(PackedConv(BITS), MAP, np.array([0.0]), np.array([0])), "integer"),
-    (lambda: dot_at(PackedConv(BITS), MAP, np.array([0, 1]), np.array([0])), "integer"),
+    (lambda: Positions(np.zeros((3, 3))), "mask is"),
+    (lambda: PackedConv(BITS).dot_at(MAP, np.ones((4, 3), bool)), "map's size"),
+    (lambda: PackedConv(BITS).dot_at(MAP, np.ones((4, 4))), "mask is"),
+    (lambda: PackedConv(BITS, stride=2).dot_at(MAP, np.ones((4, 4), bool)), "stride 1"),
 ])
 def test_corrupt_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):

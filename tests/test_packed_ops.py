@@ -9,7 +9,9 @@ from bivm_ref.net import decoder as torch_decoder
 from bivm_ref.net import ops as torch_ops
 from bivm_ref.net import refiner as torch_refiner
 from bivm_ref.packed import ops
+from bivm_ref.packed.bits import pack_signs
 from bivm_ref.packed.network import reduce_frame, reduced_size
+from bivm_ref.packed.planes import SignMap
 
 
 def random_map(*shape: int, seed: int = 0) -> np.ndarray:
@@ -30,33 +32,44 @@ def vector(*values: float) -> np.ndarray:
 
 # -- after a convolution --
 
-def test_finish_by_hand() -> None:
-    dot = np.array([[[-4, 2]], [[3, -1]]], np.int16)  # (2, 1, 2)
-    add = np.full((2, 1, 2), 2.0, np.float32)
-    scale, shift = vector(0.5, -1), vector(1, 0)
-    y = ops.finish(dot, scale, shift, add=add, gain=vector(1, 3), slope=vector(0.1, 2))
-    # (-2 + 1) + 2 = 1;  (-2 + 0) + 6 = 4;  (1.5 + 1) + 2 = 4.5;  (1 + 0) + 6 = 7
-    np.testing.assert_array_equal(y, [[[1, 4]], [[4.5, 7]]])
-    y = ops.finish(dot, scale, shift, slope=vector(0.25, 2))
-    np.testing.assert_array_equal(y, [[[-0.25, -4]], [[2.5, 1]]])
+@pytest.mark.parametrize("n", [1, 511, 512, 513, 1200])
+def test_per_channel_meets_blocks_of_any_length(n: int) -> None:
+    x, v = random_map(n, 16), random_map(16, seed=1)
+    out = np.full((n + 1, 16), 7, np.float32)
+    ops.PerChannel(v).apply(np.multiply, x, out[:n])
+    np.testing.assert_array_equal(out[:n], x * v)
+    assert (out[n] == 7).all()
 
 
-def test_finish_is_the_same_whatever_the_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    dot = np.random.default_rng(0).integers(-200, 200, (13, 7, 16)).astype(np.int32)
-    args = {"scale": random_map(16), "shift": random_map(16, seed=1), "add": random_map(13, 7, 16, seed=2),
-            "gain": random_map(16, seed=3), "slope": random_map(16, seed=4)}
-    whole = ops.finish(dot, **args)
-    y = (dot.astype(np.float32) * args["scale"] + args["shift"]) + args["add"] * args["gain"]
-    np.testing.assert_array_equal(whole, np.where(y > 0, y, y * args["slope"]))
-    monkeypatch.setattr(ops, "STRIP", 250)
-    np.testing.assert_array_equal(ops.finish(dot, **args), whole)
+def test_affine_by_hand() -> None:
+    half = np.array([[[-2, 1]], [[3, -1]]], np.int8)  # (2, 1, 2), dots of -4, 2; 6, -2
+    y = ops.Affine(vector(0.5, -1), vector(1, 0))(half, np.empty((2, 2), np.float32))
+    np.testing.assert_array_equal(y, [[-1, -2], [4, 2]])
+    y = ops.Affine(vector(0.5, -1), vector(1, 0), factor=1)(half, np.empty((2, 2), np.float32))
+    np.testing.assert_array_equal(y, [[0, -1], [2.5, 1]])
+
+
+def test_affine_of_half_dots_rounds_like_affine_of_dots() -> None:
+    half = np.random.default_rng(0).integers(-3000, 3000, (5, 7, 16)).astype(np.int16)
+    scale, shift = random_map(16), random_map(16, seed=1)
+    y = ops.Affine(scale, shift)(half, np.empty((35, 16), np.float32))
+    np.testing.assert_array_equal(y.reshape(half.shape), (2 * half).astype(np.float32) * scale + shift)
 
 
 @pytest.mark.parametrize("slopes", [(-0.5, 0.0, 0.25, 1.0), (-0.5, 0.25, 1.0, 1.5)], ids=str)
 def test_prelu(slopes: tuple[float, ...]) -> None:
     x = np.concatenate((random_map(50, 4), np.zeros((1, 4), np.float32), np.full((1, 4), -0.0, np.float32)))
     expected = F.prelu(torch.tensor(x), torch.tensor(slopes)).numpy()
-    np.testing.assert_array_equal(ops.prelu(x.copy(), vector(*slopes)), expected)
+    np.testing.assert_array_equal(ops.PReLU(vector(*slopes))(x.copy()), expected)
+
+
+def test_threshold_packs_its_rows_alone() -> None:
+    x, theta = random_map(4 * 3, 16), random_map(16, seed=1)
+    x[5] = -theta
+    signs = SignMap(6, 3, 2)
+    ops.Threshold(theta)(x, signs, 1, 5)
+    np.testing.assert_array_equal(signs.bytes[1:5], pack_signs(x.reshape(4, 3, 16), theta))
+    assert not signs.bytes[0].any() and not signs.bytes[5].any()
 
 
 def test_hard_gates_by_hand() -> None:
@@ -68,43 +81,57 @@ def test_hard_gates_by_hand() -> None:
 
 # -- shortcuts --
 
+def resample(x: np.ndarray, cout: int) -> np.ndarray:
+    return ops.resample_channels(x, cout, np.empty((len(x), cout), np.float32))
+
+
 def test_resample_channels_by_hand() -> None:
-    x = vector(1, 2, 3, 4)[None, None]
-    np.testing.assert_array_equal(ops.resample_channels(x, 8)[0, 0], [1, 2, 3, 4, 1, 2, 3, 4])
-    np.testing.assert_array_equal(ops.resample_channels(x, 2)[0, 0], [2, 3])  # (1 + 3)/2, (2 + 4)/2
-    np.testing.assert_array_equal(ops.resample_channels(x, 6)[0, 0], [2, 3, 2, 3, 2, 3])
+    x = vector(1, 2, 3, 4)[None]
+    np.testing.assert_array_equal(resample(x, 8)[0], [1, 2, 3, 4, 1, 2, 3, 4])
+    np.testing.assert_array_equal(resample(x, 2)[0], [2, 3])  # (1 + 3)/2, (2 + 4)/2
+    np.testing.assert_array_equal(resample(x, 6)[0], [2, 3, 2, 3, 2, 3])
     # 6 channels: the multiple is 12, and out[j] = (x[j mod 4] + x[(j + 6) mod 4]) / 2
 
 
 @pytest.mark.parametrize("cin, cout", [(16, 16), (16, 32), (64, 32), (64, 96), (96, 128), (128, 96), (24, 16),
-                                       (512, 128)])
+                                       (512, 128), (48, 16), (96, 24)])
 def test_resample_channels_equals_torch(cin: int, cout: int) -> None:
-    x = random_map(3, 5, cin)
+    x = random_map(15, cin)
     before = x.copy()
-    y = ops.resample_channels(x, cout)
-    np.testing.assert_array_equal(y, from_torch(torch_ops.resample_channels(to_torch(x), cout)))
+    y = resample(x, cout)
+    expected = from_torch(torch_ops.resample_channels(to_torch(x.reshape(3, 5, cin)), cout)).reshape(15, cout)
+    np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(x, before)
     np.testing.assert_allclose(y.mean(-1), x.mean(-1), atol=1e-6)  # R keeps the mean over channels
 
 
 def test_average_pool() -> None:
     x = np.arange(8, dtype=np.float32).reshape(2, 4, 1)
-    np.testing.assert_array_equal(ops.average_pool(x)[..., 0], [[2.5, 4.5]])
+    np.testing.assert_array_equal(ops.average_pool(x, np.empty((1, 2, 1), np.float32))[..., 0], [[2.5, 4.5]])
     x = random_map(6, 10, 8)
-    np.testing.assert_array_equal(ops.average_pool(x), from_torch(torch_ops.average_pool(to_torch(x))))
+    y = ops.average_pool(x, np.empty((3, 5, 8), np.float32))
+    np.testing.assert_array_equal(y, from_torch(torch_ops.average_pool(to_torch(x))))
+
+
+def upsample(x: np.ndarray, rows: int = 1000) -> np.ndarray:
+    height, width, channels = x.shape
+    out = np.empty((2 * height, 2 * width, channels), np.float32)
+    for top in range(0, 2 * height, rows):
+        bottom = min(top + rows, 2 * height)
+        ops.upsample_rows(x, top, bottom, out[top:bottom])
+    return out
 
 
 def test_upsample_by_hand() -> None:
     row = vector(0, 4).reshape(1, 2, 1)
-    np.testing.assert_array_equal(ops.upsample(row)[..., 0], [[0, 1, 3, 4], [0, 1, 3, 4]])
+    np.testing.assert_array_equal(upsample(row)[..., 0], [[0, 1, 3, 4], [0, 1, 3, 4]])
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8), (1, 5, 8), (4, 1, 16), (9, 7, 24), (40, 64, 32)])
-@pytest.mark.parametrize("strip", [1, 1000, 1 << 15])
-def test_upsample_equals_torch(monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], strip: int) -> None:
-    monkeypatch.setattr(ops, "STRIP", strip)
+@pytest.mark.parametrize("rows", [2, 6, 1000])
+def test_upsample_equals_torch(shape: tuple[int, ...], rows: int) -> None:
     x = random_map(*shape)
-    y = ops.upsample(x)
+    y = upsample(x, rows)
     np.testing.assert_array_equal(y, from_torch(torch_ops.upsample(to_torch(x))))
     library = F.interpolate(to_torch(x), scale_factor=2, mode="bilinear", align_corners=False)
     np.testing.assert_allclose(y, from_torch(library), atol=1e-6)
@@ -119,7 +146,9 @@ def test_stem_dot_is_exact_at_its_largest_sums() -> None:
     levels[:4] = 255
     weight = rng.integers(-2047, 2048, (16, 3, 3, 3)).astype(np.int16)
     weight[0], weight[1] = 2047, -2047
-    dots = ops.stem_dot(levels, weight)
+    dots = np.empty((3, 4, 16), np.float32)
+    for top, bottom in ((0, 1), (1, 3)):  # in two strips: rows at the edge and rows inside
+        ops.stem_rows(levels, ops.stem_matrix(weight), top, bottom, dots[top:bottom].reshape(-1, 16))
     centred = np.zeros((8, 10, 3), np.int64)
     centred[1:-1, 1:-1] = 2 * levels.astype(np.int64) - 255
     for y in range(3):
@@ -129,6 +158,14 @@ def test_stem_dot_is_exact_at_its_largest_sums() -> None:
     assert np.abs(dots).max() == 27 * 255 * 2047
 
 
+def thermometer(theta: np.ndarray, scale: int, sums: np.ndarray) -> np.ndarray:
+    height, width, _ = sums.shape
+    signs = SignMap(height, width, len(theta) // 8)
+    for top in range(height):
+        ops.Thermometer(theta, scale)(sums, signs, top, top + 1)
+    return signs.bytes
+
+
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 @pytest.mark.parametrize("thresholds", [8, 16])
 def test_thermometer_equals_torch(scale: int, thresholds: int) -> None:
@@ -136,8 +173,7 @@ def test_thermometer_equals_torch(scale: int, thresholds: int) -> None:
     theta[0], theta[1], theta[2] = 0.0, -1.0, np.float32(-128) / np.float32(255)  # exactly on a level
     levels = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype(np.uint8)
     levels[:8, :8], levels[8:, :8], levels[:8, 8:16] = 0, 255, 128
-    bits = ops.Thermometer(theta, scale)(ops.pooled_sums(levels)[scale])
-    assert bits.shape == (16 // scale, 24 // scale, 3 * thresholds // 8) and bits.dtype == np.uint8
+    bits = thermometer(theta, scale, ops.pooled_sums(levels)[scale])
     module = torch_decoder.Thermometer(thresholds, binary=True)
     with torch.no_grad():
         module.sign.theta.copy_(torch.tensor(theta))
@@ -149,7 +185,7 @@ def test_thermometer_agrees_on_every_sum() -> None:
     """All 16321 means of an 8 x 8 square: the look-up takes the same float32 steps as torch."""
     sums = np.arange(255 * 64 + 1)
     theta = vector(*np.linspace(-0.9, -0.1, 24))
-    mine = np.unpackbits(ops.Thermometer(theta, 8)(np.stack((sums,) * 3, -1)[None]), axis=-1)[0]
+    mine = np.unpackbits(thermometer(theta, 8, np.stack((sums,) * 3, -1)[None]), axis=-1)[0]
     pixels = torch.tensor(sums, dtype=torch.float32) / 64.0 / 255.0
     np.testing.assert_array_equal(mine, (pixels[:, None] + torch.tensor(theta) >= 0).numpy())
 

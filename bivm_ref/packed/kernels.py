@@ -1,29 +1,33 @@
 """Two exact kernels for one sum: n - 2 * popcount(a XOR w), over every tap and input channel.
 
-`XorPopcount` computes the definition, on words of 64 bits where the width allows. `ByteTable` remembers it:
-eight input channels are one byte, a byte has 256 values, so the signed dot product of every byte value with
-every output channel fits a small table and a convolution becomes look-ups and additions. Both return the same
-integers.
+`XorPopcount` computes the definition, on words of 64 bits where the width allows. `Table` remembers it: eight
+input channels are one byte, a byte has 256 values, so the signed dot product of every byte value with every
+output channel fits a small table and a convolution becomes look-ups and additions. With four channels to a
+word it takes twice the look-ups and an eighth of the memory. All return the same integers.
 
-A kernel reads columns. A column is one word of channels (8 for the table, up to 64 for XOR) of one source at
-n positions; a tap of the convolution is a list of columns, in the order of `kernel.words`, and the n flags
-that say which positions lie inside the image. Where the columns come from (a slice of a padded plane, or a
-gather) is not the kernel's business: see conv.py and sparse.py.
+The integers are *half* dot products. A sum of n signs, n a multiple of 8, is even, so nothing is lost; and
+half of eight signs lies in -4 .. 4, so that 31 of them, not 15, add up within 8 bits. The other factor 2 goes
+into the scale that follows, where it is exact.
+
+A kernel reads columns. A column is one word of channels (8 or 4 for a table, up to 64 for XOR) of one source at
+n positions; a tap of the convolution is a list of columns, in the order of `kernel.planes`, and the n flags
+that say which positions lie inside the image (None for a table, whose columns say it themselves). Where the
+columns come from (a slice of a padded plane, or a gather) is not the kernel's business: see conv.py.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable
 
 import numpy as np
 
 from bivm_ref.packed.bits import popcount
+from bivm_ref.packed.planes import SignMap
 
-Tap = tuple[list[np.ndarray], np.ndarray]  # columns, each (n,); inside (n,) bool
+Tap = tuple[list[np.ndarray], "np.ndarray | None"]  # columns, each (n,); inside (n,) bool
 
-OUTSIDE = 256  # the table's row for "no pixel here": all zeros
-GROUPS_PER_INT8 = 15  # a table entry is -8 .. 8, and 15 * 8 = 120 is the last multiple that int8 holds
 _memory = threading.local()
 
 
@@ -33,14 +37,15 @@ def scratch(name: str, shape: tuple[int, ...], dtype: type | np.dtype) -> np.nda
     Fresh memory costs a page fault per 4 KiB, which is slower than the additions that fill it.
     """
     buffers = _memory.__dict__
-    need = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if name not in buffers or buffers[name].nbytes < need:
-        buffers[name] = np.empty(need, np.uint8)
-    return buffers[name][:need].view(dtype).reshape(shape)
+    need = math.prod(shape) * np.dtype(dtype).itemsize
+    held = buffers.get(name)
+    if held is None or held.size < need:
+        held = buffers[name] = np.empty(need, np.uint8)
+    return held[:need].view(dtype).reshape(shape)
 
 
 def integer_type(terms: int) -> type:
-    """The narrowest dtype that holds a sum of `terms` signs."""
+    """The narrowest dtype, from int16 on, that holds a sum of `terms` signs."""
     return np.int16 if terms <= np.iinfo(np.int16).max else np.int32
 
 
@@ -64,32 +69,37 @@ def split_bytes(sizes: Iterable[int], widest: int) -> list[tuple[int, int, int]]
 class XorPopcount:
     """The definition, XOR and popcount, on words of 64, 32, 16 or 8 channels. 1 bit stored per weight."""
 
-    border = 0  # any value: positions outside are taken out of the count
-
     def __init__(self, bits: np.ndarray, sizes: tuple[int, ...]) -> None:
         """bits (cout, k, k, cin/8) uint8; sizes: bytes per source, their sum is cin/8."""
         self.cout, kernel = bits.shape[0], bits.shape[1]
         self.words = split_bytes(sizes, widest=8)
-        self.dtypes = [np.dtype(f"u{word}") for _, _, word in self.words]
         self.channels = bits.shape[3] * 8
         self.dtype = integer_type(kernel * kernel * self.channels)
         starts = np.concatenate(([0], np.cumsum(sizes)))
         taps = bits.reshape(self.cout, kernel * kernel, -1)
         # weights[tap][word]: (cout, 1), so that it meets a column of n positions as (cout, n)
-        self.weights = [[np.ascontiguousarray(taps[:, t, starts[s] + a:][:, :size]).view(dtype)
-                         for (s, a, size), dtype in zip(self.words, self.dtypes)]
+        self.weights = [[np.ascontiguousarray(taps[:, t, starts[s] + a:][:, :size]).view(f"u{size}")
+                         for s, a, size in self.words]
                         for t in range(kernel * kernel)]
-        self.nbytes = bits.nbytes
-        self.row_bytes = 2 * self.cout  # of counts: decides how many positions are done at a time
+        self.row_bytes = 4 * self.cout  # of scratch per position
 
-    def dot(self, taps: Iterable[Tap], n: int) -> np.ndarray:
-        """(n, cout) sums; a view of scratch memory, valid until the next call."""
+    def planes(self, maps: list[SignMap]) -> list[np.ndarray]:
+        """What it reads of the maps, one per source: a plane per word, and at last the plane of what is inside."""
+        return [*(maps[source].word(first, size) for source, first, size in self.words), maps[0].inside()]
+
+    def tap(self, columns: list[np.ndarray]) -> Tap:
+        """Columns read from all `planes` -> a tap."""
+        return columns[:-1], columns[-1]
+
+    def half_dot(self, taps: Iterable[Tap], n: int) -> np.ndarray:
+        """(n, cout) half sums; a view of scratch memory, valid until the next call."""
         shape = (self.cout, n)
-        differ = scratch("xor.differ", shape, np.uint16 if self.dtype == np.int16 else np.uint32)
+        differ = scratch("xor.differ", shape, self.dtype)
         differ[...] = 0
         few = scratch("xor.few", shape, np.uint8)  # counts of one tap, while they fit 8 bits
         count = scratch("xor.count", shape, np.uint8)
-        terms = np.zeros(n, self.dtype)  # signs that were added: fewer at the border
+        half = scratch("xor.half", (n,), self.dtype)  # half of the signs that were added: fewer at the border
+        half[...] = 0
         for weights, (columns, inside) in zip(self.weights, taps):
             outside = np.flatnonzero(~inside)
             held = 0
@@ -106,68 +116,78 @@ class XorPopcount:
                 held += 8 * column.itemsize
             few[:, outside] = 0
             np.add(differ, few, out=differ)
-            terms += inside * self.dtype(self.channels)
-        result = scratch("xor.result", shape, self.dtype)
-        np.multiply(differ.view(self.dtype), -2, out=result)
-        np.add(result, terms, out=result)
-        return result.T
+            half += inside * self.dtype(self.channels // 2)
+        return np.subtract(half, differ, out=differ).T  # (n - 2 d) / 2
 
 
-class ByteTable:
-    """XOR and popcount, memoised. table[tap][byte group]: (257, width) int8; row 256 is outside.
+class Table:
+    """XOR and popcount, memoised. table[tap][word]: (2^bits + 1, width) int8 half sums; the last row is outside.
 
-    32 bytes of table per weight bit. Rows are padded to a width that NumPy copies fast.
+    32 bytes of table per weight bit for words of 8 channels, 4 for words of 4. Rows are padded to a width that
+    NumPy copies fast.
     """
 
-    border = OUTSIDE
-
-    def __init__(self, bits: np.ndarray, sizes: tuple[int, ...]) -> None:
-        """bits (cout, k, k, cin/8) uint8; sizes: bytes per source, their sum is cin/8."""
+    def __init__(self, bits: np.ndarray, sizes: tuple[int, ...], word: int = 8) -> None:
+        """bits (cout, k, k, cin/8) uint8; sizes: bytes per source, their sum is cin/8; word 8 or 4 channels."""
         self.cout, kernel, _, groups = bits.shape
-        self.words = split_bytes(sizes, widest=1)
-        self.dtypes = [np.dtype(np.intp)] * groups  # `take` would convert anything else, each time
-        self.dtype = integer_type(kernel * kernel * groups * 8)
-        self.width = self.row_width(self.cout)
-        value = np.arange(256, dtype=np.uint8)
-        dot8 = (8 - 2 * popcount((value[:, None] ^ value)[..., None])).astype(np.int8)  # [byte, weight byte]
-        self.table = np.zeros((kernel * kernel, groups, OUTSIDE + 1, self.width), np.int8)
-        for t, tap in enumerate(bits.reshape(self.cout, kernel * kernel, groups).transpose(1, 2, 0)):
-            for g, weight_bytes in enumerate(tap):  # (cout,)
-                self.table[t, g, :OUTSIDE, :self.cout] = dot8.take(weight_bytes, axis=1)
-        self.nbytes = self.table.nbytes
-        self.row_bytes = self.width  # as above; found by trying, and flat within a factor of two
+        self.word, self.width = word, self.row_width(self.cout)
+        shifts = (0,) if word == 8 else (4, 0)  # channel 0 is the highest bit
+        self.words = [(source, first, shift) for source, first, _ in split_bytes(sizes, widest=1) for shift in shifts]
+        self.held = 127 // (word // 2)  # look-ups that add up within int8
+        lookups = kernel * kernel * len(self.words)
+        self.dtype = np.int8 if lookups <= self.held else integer_type(lookups * word // 2)
+        value = np.arange(1 << word, dtype=np.uint8)
+        half = (word // 2 - popcount((value[:, None] ^ value)[..., None])).astype(np.int8)  # [word, weight's word]
+        self.table = np.zeros((kernel * kernel, len(self.words), len(value) + 1, self.width), np.int8)
+        taps = bits.reshape(self.cout, kernel * kernel, groups).transpose(1, 2, 0)  # (taps, groups, cout)
+        for tables, tap in zip(self.table, taps):
+            for i, table in enumerate(tables):
+                weights = tap[i // len(shifts)] >> shifts[i % len(shifts)] & (len(value) - 1)
+                half.take(weights, axis=1, out=table[:-1, :self.cout], mode="clip")
+        self.tables = [list(tap) for tap in self.table]  # [tap][word]: indexing an array costs more than a list
+        self.row_bytes = self.width
 
     @staticmethod
     def row_width(cout: int) -> int:
         return cout if cout == 8 else -(-cout // 16) * 16
 
     @classmethod
-    def bytes_needed(cls, bits: np.ndarray) -> int:
-        return bits[0].size * (OUTSIDE + 1) * cls.row_width(bits.shape[0])
+    def bytes_needed(cls, bits: np.ndarray, word: int = 8) -> int:
+        return bits[0].size * (8 // word) * ((1 << word) + 1) * cls.row_width(bits.shape[0])
 
-    def dot(self, taps: Iterable[Tap], n: int) -> np.ndarray:
-        """(n, cout) sums; a view of scratch memory, valid until the next call."""
+    def planes(self, maps: list[SignMap]) -> list[np.ndarray]:
+        """What it reads of the maps, one per source: a plane of row numbers per word."""
+        return [maps[source].index(first, self.word, shift) for source, first, shift in self.words]
+
+    def tap(self, columns: list[np.ndarray]) -> Tap:
+        return columns, None
+
+    def half_dot(self, taps: Iterable[Tap], n: int) -> np.ndarray:
+        """(n, cout) half sums; a view of scratch memory, valid until the next call."""
         shape = (n, self.width)
-        few = scratch("table.few", shape, np.int8)  # sum of up to 15 groups
+        few = scratch("table.few", shape, np.int8)  # while the sum fits 8 bits
         rows = scratch("table.rows", shape, np.int8)
-        total = scratch("table.total", shape, self.dtype)
-        held, widened = 0, False
-        for tables, (columns, _) in zip(self.table, taps):
+        held, total = 0, None
+        for tables, (columns, _) in zip(self.tables, taps):
             for table, column in zip(tables, columns):
-                if held == GROUPS_PER_INT8:
-                    _widen(total, few, widened)
-                    held, widened = 0, True
+                if held == self.held:
+                    total = self._widen(total, few)
+                    held = 0
                 # mode='clip': the default checks every index first. `table[column]` is five times slower.
-                table.take(column, axis=0, out=rows if held else few, mode="clip")
                 if held:
-                    np.add(few, rows, out=few)
+                    table.take(column, 0, rows, "clip")
+                    np.add(few, rows, few)
+                else:
+                    table.take(column, 0, few, "clip")
                 held += 1
-        _widen(total, few, widened)
-        return total[:, :self.cout]
+        if self.dtype != np.int8:
+            few = self._widen(total, few)
+        return few[:, :self.cout]
 
-
-def _widen(total: np.ndarray, few: np.ndarray, add: bool) -> None:
-    if add:
-        np.add(total, few, out=total)
-    else:
-        np.copyto(total, few)
+    def _widen(self, total: np.ndarray | None, few: np.ndarray) -> np.ndarray:
+        if total is None:
+            total = scratch("table.total", few.shape, self.dtype)
+            np.copyto(total, few)
+        else:
+            np.add(total, few, out=total)
+        return total

@@ -16,9 +16,13 @@ import numpy as np
 from PIL import Image
 
 from bivm_ref.arch import SCALES, Arch, Conv
-from bivm_ref.packed import ops, weights
-from bivm_ref.packed.layers import Active, DecoderStage, Detail, Elastic, Neck, Parts, RecurrentHalf, Stem
+from bivm_ref.packed import ops, tune, weights
+from bivm_ref.packed.decoder import ConvGRU, DecoderStage, Detail
+from bivm_ref.packed.heads import Heads
+from bivm_ref.packed.layers import Elastic, Neck, Parts, Stem
 from bivm_ref.packed.refiner import Refiner
+from bivm_ref.packed.run import Workers
+from bivm_ref.packed.sparse import Active
 
 MULTIPLE = 16  # frames are padded to a multiple of it, by repeating the last row and column, and cropped back
 NOMINAL = (288, 512)  # rows, columns for which `explain` counts operations before a first frame
@@ -37,44 +41,53 @@ class PackedBiVM:
         self.arch, self.size, self.dense, self.metadata = parts.arch, size, dense, metadata
         self._parts = parts
         self._stem = Stem(parts)
-        self._stages = [[Elastic(parts, name) for name in parts.rows if name.startswith(f"encoder.{stage}.")]
-                        for stage in ("f2", "f3", "f4")]
-        self._neck, self._memory = Neck(parts), RecurrentHalf(parts, "neck.gru")
+        self._stages = {stage: [Elastic(parts, name) for name in parts.rows if name.startswith(f"encoder.{stage}.")]
+                        for stage in ("f2", "f3", "f4")}
+        self._neck, self._memory = Neck(parts), ConvGRU(parts, "neck.gru")
         self._coarse = Elastic(parts, "coarse.conv")
         self._decoder = [DecoderStage(parts, f"decoder.d{i}") for i in (3, 2, 1, 0)]
-        self._detail = Detail(parts)
+        self._detail, self._heads = Detail(parts), Heads(parts)
         self._refiner = Refiner(parts)
         self.reset()
 
     @classmethod
     def load(cls, path: str | Path | None = None, threads: int = 1, size: int | str | None = "trained",
-             kernel: str = "auto", dense: bool = False) -> PackedBiVM:
+             kernel: str = "auto", dense: bool = False, table_budget_mb: float | None = None) -> PackedBiVM:
         """Read a weight file (None: the shipped network).
 
-        threads  that the binary convolutions are spread over
+        threads  that every layer's rows are spread over
         size     a frame whose longer side exceeds it is reduced to it, and the refiner restores its
                  resolution; "trained": the size the file says it was trained at; None: never reduce
-        kernel   "xor", "table" or "auto" (per layer): the same integers, another speed
+        kernel   "xor", "table" or "auto" (per layer, see tune.py): the same integers, another speed
         dense    True computes the decoder's 3x3 everywhere, `BiVM(masked=False)`: an ablation
-        Raises UserError when the file is not a network that this version knows.
+        table_budget_mb  megabytes that the tables may take in all (96); layers that find no room use "xor"
+        Raises UserError when the file is not a network that this version knows, ValueError for senseless options.
         """
         arch, tensors, metadata = weights.load(weights.default_weights() if path is None else path)
         size = weights.working_size(metadata) if size == "trained" else size
-        return cls(Parts(arch, tensors, kernel, _count(threads)), size, dense, metadata)
+        return cls._made(arch, tensors, threads, size, kernel, dense, table_budget_mb, metadata)
 
     @classmethod
     def from_tensors(cls, arch: Arch, tensors: Mapping[str, np.ndarray], threads: int = 1,
-                     size: int | None = 512, kernel: str = "auto", dense: bool = False) -> PackedBiVM:
+                     size: int | None = 512, kernel: str = "auto", dense: bool = False,
+                     table_budget_mb: float | None = None) -> PackedBiVM:
         """The same from tensors in memory. ValueError unless they are those of `weights.schema(arch)`."""
         if problem := weights.find_problem(weights.schema(arch), tensors):
             raise ValueError(problem)
-        return cls(Parts(arch, dict(tensors), kernel, _count(threads)), size, dense, {})
+        return cls._made(arch, dict(tensors), threads, size, kernel, dense, table_budget_mb, {})
+
+    @classmethod
+    def _made(cls, arch: Arch, tensors: dict[str, np.ndarray], threads: int, size: int | None, kernel: str, dense: bool,
+              table_budget_mb: float | None, metadata: dict) -> PackedBiVM:
+        choices = tune.choose(arch, tensors, kernel, table_budget_mb)
+        return cls(Parts(arch, tensors, choices, Workers(_count(threads))), size, dense, metadata)
 
     # -- running --
 
     def reset(self) -> None:
         """Forget the clip: the next frame starts a new one, of any size."""
         self._state: list[np.ndarray | None] = [None] * len(SCALES)
+        self._turn = 0  # which of two memories the next hidden maps go to; the other one holds the current ones
         self._shape: tuple[int, int] | None = None
         self.coarse_alpha: np.ndarray | None = None
         self.mask: np.ndarray | None = None
@@ -95,47 +108,52 @@ class PackedBiVM:
                              "call reset() before another clip")
         small = reduce_frame(frame, self.size)
         levels = ops.pad_to_multiple(small, MULTIPLE)
+        if self._shape is None:  # a new clip, perhaps of another size
+            self._parts.memory.clear()
 
-        features = [self._stem(levels)]
-        for stage in self._stages:
-            x = features[-1]
-            for elastic in stage:
-                x = elastic(x)
-            features.append(x)
-        x, h16 = self._memory(self._neck(features[3]), self._state[0], None)
+        skips, x = self._encoder(levels)
+        to = [f"h{scale}.{self._turn}" for scale in SCALES]
+        x = self._neck(x, "neck")
+        after = [self._memory(x, self._state[0], None, to[0])]
         coarse = self._coarse_alpha(x)
         mask = ops.detail_mask(coarse, self.arch.tau)
         active = None if self.dense else Active(mask)
 
-        after, sums = [h16], ops.pooled_sums(levels)
-        skips = [*features[2::-1], None]
-        for stage, skip, h in zip(self._decoder, skips, [*self._state[1:], None], strict=True):
-            x, h = stage(x, skip, sums, active, h)
+        sums = ops.pooled_sums(levels)
+        for stage, skip, h, name in zip(self._decoder, skips, [*self._state[1:], None], [*to[1:], ""], strict=True):
+            x, h = stage(x, skip, sums, active, h, name)
             after.append(h)
-        hidden = self._detail(x, active)[:small.shape[0], :small.shape[1]]
-
-        matte = ops.linear(hidden, self._parts["head.weight"], self._parts["head.bias"])
-        matte[..., :3] += small / np.float32(255.0)
-        np.clip(matte, 0.0, 1.0, out=matte)
+        hidden = self._detail(x, active)
+        alpha, foreground = self._heads(hidden, small)
         if small is not frame:
-            matte = self._refiner(small, frame, matte, hidden)
+            alpha, foreground = self._refiner(small, frame, alpha, foreground, hidden)
 
-        self._state, self._shape = after[:len(SCALES)], frame.shape[:2]
+        self._state, self._shape, self._turn = after[:len(SCALES)], frame.shape[:2], 1 - self._turn
         self.coarse_alpha, self.mask = coarse, mask
         share = 1.0 if active is None else active.share
         self.active = dict.fromkeys((8, 4, 2, 1), share)
-        return np.ascontiguousarray(matte[..., 3]), np.ascontiguousarray(matte[..., :3])
+        return alpha, foreground
+
+    def _encoder(self, levels: np.ndarray) -> tuple[list[np.ndarray | None], np.ndarray]:
+        """(skips of d3, d2, d1 and d0: f3, f2, f1, None), f4. Inside a stage two memories take turns."""
+        x = self._stem(levels)
+        features = [x]
+        for stage, layers in self._stages.items():
+            for i, elastic in enumerate(layers):
+                x = elastic(x, stage if elastic is layers[-1] else "ab"[i % 2])
+            features.append(x)
+        return [*features[2::-1], None], x
 
     def _coarse_alpha(self, x: np.ndarray) -> np.ndarray:
         weight, bias = self._parts["coarse.head.weight"], self._parts["coarse.head.bias"]
-        return ops.ordered_head(self._coarse(x), weight[0], bias)
+        return ops.ordered_head(self._coarse(x, "coarse"), weight[0], bias)
 
     # -- looking inside --
 
     @property
     def state(self) -> list[np.ndarray | None]:
-        """The four hidden maps, coarsest first: (h, w, c) float32, None before the first frame."""
-        return list(self._state)
+        """Copies of the four hidden maps, coarsest first: (h, w, c) float32, None before the first frame."""
+        return [None if h is None else h.copy() for h in self._state]
 
     @property
     def record(self) -> dict | None:
@@ -148,11 +166,14 @@ class PackedBiVM:
         self._parts.record = record
 
     def explain(self) -> list[dict]:
-        """The layer table: {layer, shape, kind, why, bytes, operations}, in the order of execution.
+        """The layer table: {layer, shape, kind, why, bytes, operations, kernel, table_bytes, chosen}, in the order of
+        execution.
 
         kind is "packed", "fixed" or "float", and why says why a layer is not packed. bytes are those of the
         stored weights. operations are multiply-accumulates per frame, of the size last seen (512 x 288 before
         the first); masked layers count their active share of that frame.
+        kernel is "xor", "table" or "" (not packed), table_bytes what its table takes in memory, and chosen says
+        what the choice rests on.
         """
         height, width = self._shape or NOMINAL
         small_h, small_w = reduced_size(height, width, self.size)
@@ -172,8 +193,11 @@ class PackedBiVM:
             shape += f" at 1/{conv.scale}" if conv.scale else " once"
             shape += " masked" if conv.masked else ""
             why = conv.why_float or "1-bit weights and activations: XOR and popcount"
+            choice = self._parts.choices.get(conv.name)
             rows.append({"layer": conv.name, "shape": shape, "kind": kind, "why": why, "bytes": stored.nbytes,
-                         "operations": operations})
+                         "operations": operations, "kernel": choice.kernel if choice else "",
+                         "table_bytes": choice.table_bytes if choice else 0,
+                         "chosen": choice.why if choice else ""})
         return rows
 
 

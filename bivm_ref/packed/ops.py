@@ -4,156 +4,208 @@ A sign turns a rounding error of 1e-7 into a wrong bit, so every sum and product
 which torch computes it, and IEEE 754 does the rest: float32 results are equal bit for bit. Only the two heads
 (a matrix product) and the refiner's resize may differ in the last digit.
 
-Maps are (H, W, C), channels last. A per-channel vector is repeated W times and meets whole rows of W*C
-numbers: NumPy is fast on long inner loops and slow on 16 numbers. Large maps are walked in strips of rows
-that stay in the cache.
+Maps are (H, W, C), channels last. The functions work on blocks, (n, C): the pixels of a strip of rows, small
+enough to stay in the cache while one function after another goes over them. They write into `out`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
-STRIP = 1 << 15  # numbers per strip: 128 kB of float32
+from bivm_ref.packed.kernels import scratch
+from bivm_ref.packed.planes import SignMap
+
+TILE = 1 << 13  # numbers that a per-channel vector is repeated to; half of it was measured to be slower by half
+
+HALF, ONE, ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 
 
-def strips(height: int, row: int) -> Iterator[slice]:
-    """Slices of rows that cover `height` rows of `row` numbers, about STRIP numbers each."""
-    step = max(1, STRIP // max(1, row))
-    return (slice(top, min(top + step, height)) for top in range(0, height, step))
+class PerChannel:
+    """A number per channel, (C,) float32, repeated for several pixels: NumPy is fast on long inner loops and slow
+    on 16 numbers."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = np.asarray(values, np.float32)
+        self.channels = len(self.values)
+        self.pixels = max(1, TILE // self.channels)
+        self.row = np.tile(self.values, self.pixels)
+
+    def apply(self, ufunc: np.ufunc, x: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """out = ufunc(x, values): contiguous (n, C) blocks; out may be x."""
+        x, out = x.reshape(-1), out.reshape(-1)
+        whole = len(x) - len(x) % len(self.row)
+        if whole:
+            ufunc(x[:whole].reshape(-1, len(self.row)), self.row, out=out[:whole].reshape(-1, len(self.row)))
+        if whole < len(x):
+            ufunc(x[whole:], self.row[:len(x) - whole], out=out[whole:])
+        return out
 
 
-# -- after a binary convolution --
+class Affine:
+    """The folded batch norm: scale * dot + shift. It is given half dots, so it holds twice the scale: exact."""
 
-def affine(dot: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """dot * scale + shift: whole numbers (..., C) -> float32 (..., C). The folded batch norm."""
-    y = dot.astype(np.float32, order="C")
-    y *= scale
-    y += shift
-    return y
+    def __init__(self, scale: np.ndarray, shift: np.ndarray, factor: int = 2) -> None:
+        self.scale, self.shift = PerChannel(scale * np.float32(factor)), PerChannel(shift)
 
-
-def finish(dot: np.ndarray, scale: np.ndarray, shift: np.ndarray, add: np.ndarray | None = None,
-           gain: np.ndarray | None = None, slope: np.ndarray | None = None) -> np.ndarray:
-    """PReLU((dot * scale + shift) + add * gain): (H, W, C) whole numbers -> float32."""
-    height, width, channels = dot.shape
-    scale, shift = np.tile(scale, width), np.tile(shift, width)
-    gain, slope = (None if v is None else np.tile(v, width) for v in (gain, slope))
-    y = np.empty((height, width * channels), np.float32)
-    for rows in strips(height, y.shape[1]):
-        strip = y[rows]
-        strip.reshape(-1, width, channels)[...] = dot[rows]
-        strip *= scale
-        strip += shift
-        if add is not None:
-            other = add[rows].reshape(strip.shape)
-            strip += other if gain is None else other * gain
-        if slope is not None:
-            prelu(strip, slope)
-    return y.reshape(dot.shape)
+    def __call__(self, half: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """half (n, C) or (rows, columns, C), whole numbers -> out (n, C) float32."""
+        np.copyto(out.reshape(half.shape), half, casting="unsafe")  # exact: far below 2^24
+        self.scale.apply(np.multiply, out, out)
+        self.shift.apply(np.add, out, out)
+        return out
 
 
-def prelu(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """x where x > 0, slope * x elsewhere, in place. x (..., n), slope (n,): per channel, or tiled to rows."""
-    if (slope <= 1.0).all():  # then the larger of the two is the right one, for negative slopes as well
-        return np.maximum(x, x * slope, out=x)
-    below = np.minimum(x, np.float32(0.0))
-    below *= slope
-    np.maximum(x, np.float32(0.0), out=x)
-    x += below  # one of the two is 0, so this rounds nothing
-    return x
+class PReLU:
+    """x where x > 0, slope * x elsewhere, in place."""
+
+    def __init__(self, slope: np.ndarray) -> None:
+        self.slope, self.gentle = PerChannel(slope), bool((slope <= 1.0).all())
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """x (n, C) float32."""
+        below = scratch("prelu", x.shape, np.float32)
+        if self.gentle:  # then the larger of the two is the right one, for negative slopes as well
+            self.slope.apply(np.multiply, x, below)
+            return np.maximum(x, below, out=x)
+        np.minimum(x, ZERO, out=below)
+        self.slope.apply(np.multiply, below, below)
+        np.maximum(x, ZERO, out=x)
+        return np.add(x, below, out=x)  # one of the two is 0, so this rounds nothing
 
 
-def resample_channels(x: np.ndarray, cout: int) -> np.ndarray:
-    """R of the elastic shortcut: (..., ci) -> (..., cout); tile to the common multiple, average groups."""
-    ci = x.shape[-1]
+class Threshold:
+    """sign(x + theta) into a sign map, as x >= -theta: the same set (see `bits.pack_signs`), without the sum."""
+
+    def __init__(self, theta: np.ndarray) -> None:
+        self.theta, self.minus = theta, PerChannel(-theta)
+        self.groups = len(theta) // 8
+
+    def __call__(self, x: np.ndarray, to: SignMap, top: int, bottom: int) -> None:
+        """x (n, C) float32, the pixels of rows top .. bottom."""
+        positive = scratch("positive", x.shape, np.bool_)
+        self.minus.apply(np.greater_equal, x, positive)
+        to.bytes[top:bottom] = np.packbits(positive.reshape(-1)).reshape(bottom - top, to.width, self.groups)
+
+
+def items(x: np.ndarray, numbers: int) -> np.ndarray:
+    """(..., C) contiguous -> (..., C / numbers): runs of so many numbers as one thing each, without a meaning.
+
+    For copying parts of pixels: NumPy moves one thing of 64 bytes several times faster than 16 things of 4.
+    """
+    return x.view(np.dtype(f"V{x.itemsize * numbers}"))
+
+
+def resample_channels(x: np.ndarray, cout: int, out: np.ndarray) -> np.ndarray:
+    """R of the elastic shortcut: (n, ci) -> (n, cout); tile to the common multiple, average groups.
+
+    Writes into out (n, cout), except that equal widths give x itself.
+    """
+    n, ci = x.shape
     if cout == ci:
         return x
+    if cout % ci == 0:
+        items(out, ci)[...] = items(x, ci)
+        return out
     common = math.lcm(ci, cout)
-    wide = np.concatenate((x,) * (common // ci), axis=-1) if common != ci else x
-    if cout == common:
-        return wide
-    total = wide[..., :cout] + wide[..., cout:2 * cout]
-    for k in range(2, common // cout):
-        total += wide[..., k * cout:(k + 1) * cout]
-    total *= np.float32(1.0 / (common // cout))
-    return total
+    if common != ci:
+        x = resample_channels(x, common, np.empty((n, common), np.float32))
+    parts, held = items(x, cout), scratch("part", out.shape, np.float32)
+    items(out, cout)[:, 0] = parts[:, 0]
+    for k in range(1, common // cout):
+        items(held, cout)[:, 0] = parts[:, k]
+        out += held
+    out *= np.float32(1.0 / (common // cout))
+    return out
 
 
-def average_pool(x: np.ndarray) -> np.ndarray:
-    """P of the elastic shortcut: mean of 2x2, rows first. (H, W, C), H and W even -> (H/2, W/2, C)."""
-    rows = x[0::2] + x[1::2]
-    pooled = rows[:, 0::2] + rows[:, 1::2]
-    pooled *= np.float32(0.25)
-    return pooled
+def average_pool(x: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """P of the elastic shortcut: mean of 2x2, rows first. (H, W, C), H and W even -> out (H/2, W/2, C)."""
+    height, width, channels = x.shape
+    rows = np.add(x[0::2], x[1::2], out=scratch("pool", (height // 2, width, channels), np.float32))
+    np.add(rows[:, 0::2], rows[:, 1::2], out=out)
+    out *= np.float32(0.25)
+    return out
 
 
 def hard_sigmoid(x: np.ndarray) -> np.ndarray:
     """clip(x/6 + 1/2, 0, 1), in place."""
     x *= np.float32(1.0 / 6.0)
-    x += np.float32(0.5)
-    return np.clip(x, 0.0, 1.0, out=x)
+    x += HALF
+    return np.clip(x, ZERO, ONE, out=x)
 
 
 def hard_tanh(x: np.ndarray) -> np.ndarray:
     """clip(x, -1, 1), in place."""
-    return np.clip(x, -1.0, 1.0, out=x)
+    return np.clip(x, -ONE, ONE, out=x)
 
 
 # -- upsampling --
 
-def upsample(x: np.ndarray) -> np.ndarray:
-    """Bilinear x2, pixel centres, edges repeated: (H, W, C) -> (2H, 2W, C)."""
-    out = np.empty((2 * x.shape[0], 2 * x.shape[1], x.shape[2]), np.float32)
-    for rows, strip in upsampled_strips(x):
-        out[rows] = strip
-    return out
+def upsample_rows(x: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.ndarray:
+    """Rows top .. bottom of bilinear x2 (pixel centres, edges repeated): (H, W, C) -> out (bottom - top, 2W, C).
 
-
-def upsampled_strips(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """`upsample(x)` strip by strip: (rows of the large map, (rows, 2W, C)). It is mostly compared or added
-    and then forgotten, so the large map itself is never built. Columns first, then rows."""
+    top and bottom are even rows of the large map, which is mostly compared or added and then forgotten, and
+    so never built. Columns first, then rows.
+    """
     height, width, channels = x.shape
-    wide = np.empty((height, width, 2, channels), np.float32)
-    near, far = x * np.float32(0.75), x * np.float32(0.25)
-    np.add(near[:, 1:], far[:, :-1], out=wide[:, 1:, 0])
-    np.add(near[:, :1], far[:, :1], out=wide[:, :1, 0])
-    np.add(near[:, :-1], far[:, 1:], out=wide[:, :-1, 1])
-    np.add(near[:, -1:], far[:, -1:], out=wide[:, -1:, 1])
-    wide = wide.reshape(height, -1)  # (H, 2W*C)
-    for rows in strips(height, 2 * wide.shape[1]):
-        top, bottom = rows.start, rows.stop
-        near = wide[top:bottom] * np.float32(0.75)
-        far = wide[max(top - 1, 0):bottom + 1] * np.float32(0.25)
-        if top == 0:
-            far = np.concatenate((far[:1], far))
-        if bottom == height:
-            far = np.concatenate((far, far[-1:]))
-        strip = np.empty((bottom - top, 2, wide.shape[1]), np.float32)
-        np.add(near, far[:-2], out=strip[:, 0])
-        np.add(near, far[2:], out=strip[:, 1])
-        yield slice(2 * top, 2 * bottom), strip.reshape(2 * (bottom - top), 2 * width, channels)
+    first, last = max(top // 2 - 1, 0), min(bottom // 2 + 1, height)
+    strip = x[first:last]
+    near = np.multiply(strip, np.float32(0.75), out=scratch("up.near", strip.shape, np.float32))
+    far = np.multiply(strip, np.float32(0.25), out=scratch("up.far", strip.shape, np.float32))
+    rows = bottom // 2 - top // 2 + 2  # one more row above and below; at the edge of the map, the edge again
+    wide = scratch("up.wide", (rows, width, 2 * channels), np.float32)
+    inner = items((wide[1:] if top == 0 else wide)[:last - first], channels)  # (rows, width, left or right)
+    column = scratch("up.column", strip.shape, np.float32)
+    for side, own, other, edge in ((0, slice(channels, None), slice(None, -channels), 0),
+                                   (1, slice(None, -channels), slice(channels, None), -1)):
+        # In one long row, a step to the next pixel is a step of C numbers; only the edge must be put right.
+        np.add(near.reshape(-1)[own], far.reshape(-1)[other], out=column.reshape(-1)[own])
+        np.add(near[:, edge], far[:, edge], out=column[:, edge])
+        inner[..., side] = items(column, channels)[..., 0]
+    if top == 0:
+        wide[0] = wide[1]
+    if bottom == 2 * height:
+        wide[-1] = wide[-2]
+    wide = wide.reshape(rows, -1)  # (rows, 2W*C)
+    shape = rows - 2, wide.shape[1]
+    near = np.multiply(wide[1:-1], np.float32(0.75), out=scratch("up.near", shape, np.float32))
+    wide *= np.float32(0.25)
+    pairs = out.reshape(rows - 2, 2, -1)
+    np.add(near, wide[:-2], out=pairs[:, 0])
+    np.add(near, wide[2:], out=pairs[:, 1])
+    return out
 
 
 # -- the image --
 
-def stem_dot(levels: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """3x3, stride 2, zero padding, of 2 * level - 255: (H, W, 3) uint8, even sides -> (H/2, W/2, C) float32.
+def stem_rows(levels: np.ndarray, matrix: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.ndarray:
+    """Rows top .. bottom of the 3x3, stride 2, zero padding, of 2 * level - 255: (H, W, 3) uint8 -> out (n, C).
 
-    weight (C, 3, 3, 3) int16. im2col and one matrix product; each sum is a whole number below 2^24, so exact.
+    matrix (27, C) float32 in the order (dy, dx, colour), see `stem_matrix`. im2col and one matrix product: each
+    sum is a whole number below 2^24, so exact in whatever order.
     """
-    height, width, _ = levels.shape
-    centred = np.zeros((height + 1, width + 1, 3), np.float32)
-    np.multiply(levels, np.float32(2.0), out=centred[1:, 1:])
-    centred[1:, 1:] -= np.float32(255.0)
-    columns = np.empty((height // 2, width // 2, 27), np.float32)
-    for tap in range(9):
-        dy, dx = divmod(tap, 3)
-        columns[..., 3 * tap:3 * tap + 3] = centred[dy:dy + height:2, dx:dx + width:2]
-    matrix = weight.transpose(2, 3, 1, 0).reshape(27, -1).astype(np.float32)  # (dy, dx, colour) x C
-    return columns.reshape(-1, 27).dot(matrix).reshape(height // 2, width // 2, -1)
+    width, rows = levels.shape[1], bottom - top
+    centred = scratch("stem.pixels", (2 * rows + 1, width + 1, 3), np.float32)
+    first = max(2 * top - 1, 0)
+    inner = centred[first - (2 * top - 1):, 1:]
+    np.multiply(levels[first:2 * bottom], np.float32(2.0), out=inner, dtype=np.float32, casting="unsafe")
+    inner -= np.float32(255.0)
+    centred[:, 0] = 0.0
+    if top == 0:
+        centred[0] = 0.0
+    row, pixel, number = centred.strides
+    windows = np.ndarray((rows, width // 2, 3), f"V{9 * number}", centred, 0,  # 3 pixels in a row: 9 numbers in a row
+                         (2 * row, 2 * pixel, row))
+    columns = scratch("stem.columns", (rows, width // 2, 27), np.float32)
+    items(columns, 9)[...] = windows
+    return np.matmul(columns.reshape(-1, 27), matrix, out=out)
+
+
+def stem_matrix(weight: np.ndarray) -> np.ndarray:
+    """(C, 3, 3, 3) int16 (colour, dy, dx) -> (27, C) float32 in the order (dy, dx, colour)."""
+    return np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(27, -1).astype(np.float32))
 
 
 def pooled_sums(levels: np.ndarray) -> dict[int, np.ndarray]:
@@ -176,13 +228,14 @@ class Thermometer:
         theta = theta.reshape(3, 1, -1)
         mean = np.arange(255 * scale * scale + 1, dtype=np.float32) / np.float32(scale * scale)
         bits = (mean / np.float32(255.0))[:, None] + theta >= 0.0  # (3, values, thresholds)
-        self.values = bits.shape[1]
-        self.table = np.packbits(bits, axis=-1).reshape(3 * self.values, -1)
+        self.table = np.packbits(bits, axis=-1)  # (3, values, thresholds / 8)
 
-    def __call__(self, sums: np.ndarray) -> np.ndarray:
-        """(H, W, 3) sums -> (H, W, 3 * thresholds / 8) uint8."""
-        index = sums + np.arange(3, dtype=np.intp) * self.values
-        return self.table.take(index.reshape(-1), axis=0).reshape(*sums.shape[:2], -1)
+    def __call__(self, sums: np.ndarray, to: SignMap, top: int, bottom: int) -> None:
+        """Rows top .. bottom of sums (H, W, 3) into a sign map, 3 * thresholds channels."""
+        each = self.table.shape[2]
+        for colour in range(3):
+            bits = self.table[colour].take(sums[top:bottom, :, colour], axis=0, mode="clip")
+            to.bytes[top:bottom, :, colour * each:(colour + 1) * each] = bits
 
 
 def pad_to_multiple(frame: np.ndarray, multiple: int) -> np.ndarray:

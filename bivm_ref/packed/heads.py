@@ -1,0 +1,41 @@
+"""The two float heads: alpha, and the foreground as a correction of the frame."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bivm_ref.packed import ops
+from bivm_ref.packed.kernels import scratch
+from bivm_ref.packed.layers import Parts
+
+
+class Heads:
+    """clip(hidden . w + b) and clip(frame + hidden . W + B): float 1x1 convolutions on the decoder's last map."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.weight = np.ascontiguousarray(parts["head.weight"].T)  # (C, 4): three colours and alpha
+        self.bias = ops.PerChannel(parts["head.bias"])
+
+    def __call__(self, hidden: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """hidden (H', W', C), frame (H, W, 3) uint8, H <= H', W <= W' -> alpha (H, W), foreground (H, W, 3).
+
+        Both are new arrays, float32 in [0, 1]; they belong to the caller.
+        """
+        height, width, _ = frame.shape
+        alpha, foreground = np.empty((height, width), np.float32), np.empty(frame.shape, np.float32)
+
+        def strip(top: int, bottom: int) -> None:
+            rows = slice(top, bottom)
+            block = hidden[rows, :width].reshape(-1, hidden.shape[2])
+            # One product for all four: a product with a single column adds up in another order on another machine.
+            out = np.matmul(block, self.weight, out=scratch("heads", (len(block), 4), np.float32))
+            self.bias.apply(np.add, out, out)
+            np.clip(out[:, 3], ops.ZERO, ops.ONE, out=alpha[rows].reshape(-1))
+            colours = foreground[rows].reshape(-1, 3)
+            np.divide(frame[rows].reshape(-1, 3), np.float32(255.0), out=colours)
+            colours += out[:, :3]
+            np.clip(colours, ops.ZERO, ops.ONE, out=colours)
+
+        self.parts.workers.run(strip, height, width * hidden.shape[2])
+        return alpha, foreground

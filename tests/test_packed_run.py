@@ -1,0 +1,90 @@
+"""Strips, threads and the choice of kernels: every row once, budgets kept, the numbers of a run left alone."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from bivm_ref.arch import preset
+from bivm_ref.packed import tune
+from bivm_ref.packed.kernels import Table
+from bivm_ref.packed.run import Memory, Workers
+
+RNG = np.random.default_rng(0)
+ARCH = preset("small")
+TENSORS = {f"{conv.name}.bits": RNG.integers(0, 256, (conv.cout, conv.kernel, conv.kernel, conv.cin // 8), np.uint8)
+           for conv in ARCH.convs() if conv.kind == "binary"}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("even", [False, True])
+@pytest.mark.parametrize("height, row", [(1, 1), (2, 1 << 20), (18, 1 << 12), (287 + 1, 1 << 13), (36, 1 << 30)])
+def test_strips_cover_every_row_once(threads: int, even: bool, height: int, row: int) -> None:
+    seen, lock = [], threading.Lock()
+
+    def work(top: int, bottom: int) -> None:
+        assert not even or top % 2 == 0
+        with lock:
+            seen.extend(range(top, bottom))
+
+    workers = Workers(threads)
+    workers.run(work, height, row, even)
+    workers.close()
+    assert sorted(seen) == list(range(height))
+
+
+def test_large_maps_are_shared_among_threads() -> None:
+    """Two strips that wait for each other can only end when two threads hold them."""
+    workers, meeting = Workers(2), threading.Barrier(2, timeout=20)
+    workers.run(lambda top, bottom: meeting.wait(), 2, 1 << 20)
+    workers.close()
+    assert not meeting.broken
+
+
+def test_an_error_in_a_thread_reaches_the_caller() -> None:
+    def work(top: int, bottom: int) -> None:
+        raise RuntimeError(f"row {top}")
+
+    workers = Workers(2)
+    with pytest.raises(RuntimeError, match="row"):
+        workers.run(work, 64, 1 << 20)
+    workers.close()
+
+
+def test_memory_is_used_again_and_grows() -> None:
+    memory = Memory()
+    first = memory.floats("a", 4, 5, 8)
+    assert np.shares_memory(first, memory.floats("a", 2, 5, 8)) and np.shares_memory(first, memory.floats("a", 4, 5, 8))
+    assert not np.shares_memory(first, memory.floats("b", 4, 5, 8))
+    assert memory.floats("a", 40, 5, 8).shape == (40, 5, 8)
+    signs = memory.signs("s", 4, 5, 2)
+    assert memory.signs("s", 4, 5, 2) is signs and memory.signs("s", 5, 4, 2) is not signs
+
+
+@pytest.mark.parametrize("budget", [0, 0.5, 3, 1000])
+def test_tables_stay_within_their_budget(budget: float) -> None:
+    choices = tune.choose(ARCH, TENSORS, budget_mb=budget)
+    assert choices.keys() == {name.removesuffix(".bits") for name in TENSORS}
+    assert sum(choice.table_bytes for choice in choices.values()) <= budget * 1e6
+    for name, choice in choices.items():
+        bits = TENSORS[f"{name}.bits"]
+        expected = {"xor": 0, "table": Table.bytes_needed(bits), "table4": Table.bytes_needed(bits, 4)}
+        assert choice.table_bytes == expected[choice.kernel] and 0.0 < choice.dense_above <= 1.0
+
+
+def test_the_budget_goes_where_it_saves_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With made-up times (XOR 1 ms a position, 5 ns a look-up in a small table, 3 in a large one) every layer wants
+    the large table, and more memory gives more of them one; where XOR is fastest nobody gets any."""
+    monkeypatch.setattr(tune, "time_xor", lambda bits: 1e6)
+    monkeypatch.setattr(tune, "time_look_up", lambda width, word: {8: 3.0, 4: 5.0}[word])
+    kernels = [[c.kernel for c in tune.choose(ARCH, TENSORS, budget_mb=mb).values()] for mb in (0, 1, 5, 12, 1e6)]
+    large = [names.count("table") for names in kernels]
+    assert large == sorted(large) and large[0] == 0 < large[1] < large[-1] == len(TENSORS)
+    assert [names.count("xor") for names in kernels][::4] == [len(TENSORS), 0]
+    monkeypatch.setattr(tune, "time_xor", lambda bits: 1.0)
+    assert {c.kernel for c in tune.choose(ARCH, TENSORS, budget_mb=1e6).values()} == {"xor"}
+
+
+@pytest.mark.parametrize("kernel", ["xor", "table", "table4"])
+def test_a_kernel_that_was_asked_for_is_taken(kernel: str) -> None:
+    assert {c.kernel for c in tune.choose(ARCH, TENSORS, kernel).values()} == {kernel}
