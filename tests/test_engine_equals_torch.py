@@ -99,8 +99,8 @@ class Watch:
 
 
 @torch.no_grad()
-def compare(model: BiVM, frames: np.ndarray, **options) -> tuple[float, float, list[float]]:
-    """Mean and largest difference of the matte, and the active share of every frame.
+def compare(model: BiVM, frames: np.ndarray, **options) -> tuple[float, list[float]]:
+    """The largest difference of the matte, and the active share of every frame.
 
     On the way every whole number, every hidden state, the coarse alpha and the mask must be equal.
     """
@@ -108,7 +108,7 @@ def compare(model: BiVM, frames: np.ndarray, **options) -> tuple[float, float, l
     net = PackedBiVM.from_tensors(model.arch, pack(model), dense=not model.masked, **options)
     net.record = {}
     size = options.get("size", 512)
-    state, means, largest, shares = None, [], 0.0, []
+    state, largest, shares = None, 0.0, []
     for frame in frames:
         alpha, foreground = net.step(frame)
         small = reduce_frame(frame, size)
@@ -118,8 +118,6 @@ def compare(model: BiVM, frames: np.ndarray, **options) -> tuple[float, float, l
         assert net.record.keys() == watch.dots.keys()
         for name, dots in net.record.items():
             expected = watch.dots[name]
-            if name.startswith("refiner."):
-                continue  # reads the heads' floats, which may differ in the last digit
             if isinstance(dots, tuple):
                 ys, xs, dots = dots
                 expected = expected[ys, xs]
@@ -133,13 +131,12 @@ def compare(model: BiVM, frames: np.ndarray, **options) -> tuple[float, float, l
         assert alpha.shape == frame.shape[:2] and foreground.shape == frame.shape
         assert alpha.min() >= 0.0 and alpha.max() <= 1.0
         difference = np.abs(alpha - out.alpha[0, 0, 0].numpy())
-        means.append(difference.mean())
         largest = max(largest, difference.max(),
                       np.abs(foreground - out.foreground[0, 0].permute(1, 2, 0).numpy()).max())
         shares.append(net.active[1])
     for handle in watch.handles:
         handle.remove()
-    return float(np.mean(means)), float(largest), shares
+    return float(largest), shares
 
 
 @pytest.fixture(scope="module")
@@ -156,40 +153,39 @@ def default() -> BiVM:
 @pytest.mark.parametrize("coarse_bias", [0.3, 1.3], ids=["most-active", "few-active"])
 def test_small_network_over_eight_frames(height: int, width: int, coarse_bias: float) -> None:
     model = random_network("small", coarse_bias=coarse_bias)
-    mean, largest, shares = compare(model, random_clip(8, height, width, seed=1))
-    assert mean <= 1e-6 and largest <= 1e-3
+    largest, shares = compare(model, random_clip(8, height, width, seed=1))
+    assert largest == 0
     assert max(shares) > 0.4 if coarse_bias == 0.3 else 0.0 < min(shares) < 0.4
 
 
 @pytest.mark.parametrize("height, width, frames", [(288, 512, 8), (144, 256, 8), (131, 97, 8)])
 def test_default_network_over_eight_frames(default: BiVM, height: int, width: int, frames: int) -> None:
-    mean, largest, shares = compare(default, random_clip(frames, height, width, seed=2))
-    assert mean <= 1e-6 and largest <= 1e-3
+    largest, shares = compare(default, random_clip(frames, height, width, seed=2))
+    assert largest == 0
     assert min(shares) < 0.4
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (16, 16), (17, 5), (3, 40)])
 def test_tiny_frames(small: BiVM, height: int, width: int) -> None:
-    mean, largest, _ = compare(small, random_clip(2, height, width, seed=3))
-    assert mean <= 1e-6 and largest <= 1e-3
+    largest, _ = compare(small, random_clip(2, height, width, seed=3))
+    assert largest == 0
 
 
 def test_refiner_restores_the_size_of_a_reduced_frame(small: BiVM) -> None:
-    # The refiner's own signs read the heads' floats, so a sign here and there may differ: a few pixels, not many.
-    mean, largest, _ = compare(small, random_clip(4, 192, 320, seed=4), size=160)
-    assert mean <= 1e-6 and largest <= 0.05
+    largest, _ = compare(small, random_clip(4, 192, 320, seed=4), size=160)
+    assert largest <= 1e-5  # torch has its own resize
 
 
 def test_dense_engine_equals_the_network_without_a_mask() -> None:
     model = random_network("small", masked=False, coarse_bias=1.3)
-    mean, largest, shares = compare(model, random_clip(2, 64, 96, seed=5))
-    assert mean <= 1e-6 and largest <= 1e-3 and shares == [1.0, 1.0]
+    largest, shares = compare(model, random_clip(2, 64, 96, seed=5))
+    assert largest == 0 and shares == [1.0, 1.0]
 
 
 def test_nothing_active_at_all() -> None:
     model = random_network("small", coarse_bias=50.0)
-    mean, largest, shares = compare(model, random_clip(2, 64, 96, seed=6))
-    assert mean <= 1e-6 and largest <= 1e-3 and shares == [0.0, 0.0]
+    largest, shares = compare(model, random_clip(2, 64, 96, seed=6))
+    assert largest == 0 and shares == [0.0, 0.0]
 
 
 OPTIONS = [{"threads": 2}, {"threads": 3, "size": 64}, {"kernel": "xor"}, {"kernel": "table"}, {"kernel": "table4"},

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from bivm_ref.net import decoder as torch_decoder
 from bivm_ref.net import ops as torch_ops
 from bivm_ref.net import refiner as torch_refiner
+from bivm_ref.net.blocks import Head
 from bivm_ref.packed import ops
 from bivm_ref.packed.bits import pack_signs
 from bivm_ref.packed.network import reduce_frame, reduced_size
@@ -148,7 +149,7 @@ def test_stem_dot_is_exact_at_its_largest_sums() -> None:
     weight[0], weight[1] = 2047, -2047
     dots = np.empty((3, 4, 16), np.float32)
     for top, bottom in ((0, 1), (1, 3)):  # in two strips: rows at the edge and rows inside
-        ops.stem_rows(levels, ops.stem_matrix(weight), top, bottom, dots[top:bottom].reshape(-1, 16))
+        ops.stem_rows(SignMap.of(levels), ops.stem_table(weight), top, bottom, dots[top:bottom].reshape(-1, 16))
     centred = np.zeros((8, 10, 3), np.int64)
     centred[1:-1, 1:-1] = 2 * levels.astype(np.int64) - 255
     for y in range(3):
@@ -224,6 +225,21 @@ def test_ordered_head_adds_in_order() -> None:
     ones, bias = vector(1, 1, 1), vector(0.25)
     assert ops.ordered_head(x, ones, bias)[0, 0] == 0.25  # (1e8 + 1) - 1e8 = 0 in float32
     assert ops.ordered_head(x[..., [0, 2, 1]], ones, bias)[0, 0] == 1.0  # (1e8 - 1e8) + 1 + 0.25, clipped
+
+
+def test_linear_adds_in_order_and_equals_torch() -> None:
+    x = vector(1e8, 1.0, -1e8)[None]
+    weight = np.array([[1, 1, 1], [1, 0, 1], [0, 2, 0]], np.float32)
+    out = ops.linear(x, weight, vector(0.25, 0.5, 1), np.empty((3, 1), np.float32))
+    np.testing.assert_array_equal(out[:, 0], [0.25, 0.5, 3])  # (1e8 + 1) - 1e8 = 0 in float32
+    head = Head(16, 4).eval()
+    x = random_map(33, 16)
+    with torch.no_grad():
+        expected = from_torch(head(to_torch(x.reshape(11, 3, 16)))).reshape(33, 4)
+        library = from_torch(F.conv2d(to_torch(x.reshape(11, 3, 16)), head.weight, head.bias)).reshape(33, 4)
+    weight, bias = head.weight.detach().numpy()[..., 0, 0], head.bias.detach().numpy()
+    np.testing.assert_array_equal(ops.linear(x, weight, bias, np.empty((4, 33), np.float32)).T, expected)
+    np.testing.assert_allclose(expected, library, atol=1e-6)
 
 
 def test_detail_mask_by_hand() -> None:

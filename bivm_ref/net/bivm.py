@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from bivm_ref.arch import Arch, preset
 from bivm_ref.net import ops
+from bivm_ref.net.blocks import Head
 from bivm_ref.net.decoder import Decoder, detail_mask
 from bivm_ref.net.encoder import CoarseHead, Encoder, Neck
 from bivm_ref.net.output import MattingOutput
@@ -37,7 +38,7 @@ class BiVM(nn.Module):
         self.neck = Neck(self.arch, binary)
         self.coarse = CoarseHead(self.arch, binary)
         self.decoder = Decoder(self.arch, binary)
-        self.head = nn.Conv2d(self.arch.detail, 4, 1)  # 3 foreground residuals and alpha
+        self.head = Head(self.arch.detail, 4)  # 3 foreground residuals and alpha
         nn.init.normal_(self.head.weight, std=0.05)
         with torch.no_grad():
             self.head.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.3]))

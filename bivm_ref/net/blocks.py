@@ -38,6 +38,23 @@ class Norm(nn.BatchNorm2d):
         return x * a.view(-1, 1, 1) + b.view(-1, 1, 1)
 
 
+class Head(nn.Conv2d):
+    """A float 1x1 convolution that, in evaluation mode, adds up channel after channel: the one order that NumPy can
+    repeat on every machine, so mattes are equal bit for bit. (B, C, H, W) -> (B, outputs, H, W)."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__(channels, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        weight = self.weight.view(self.out_channels, self.in_channels, 1, 1)
+        total = x[:, :1] * weight[:, 0]
+        for c in range(1, self.in_channels):
+            total = total + x[:, c:c + 1] * weight[:, c]
+        return total + self.bias.view(-1, 1, 1)
+
+
 class FixedPointStem(nn.Module):
     """f1: 3x3, stride 2, from 8-bit pixels, with 12-bit integer weights (our reading; the field keeps it float).
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from bivm_ref.arch import Arch
 from bivm_ref.net import ops
-from bivm_ref.net.blocks import Elastic, Norm
+from bivm_ref.net.blocks import Elastic, Head, Norm
 
 
 def with_grey(frame: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class Refiner(nn.Module):
         self.norm = Norm(8)
         self.mix = Elastic(8 + arch.detail, arch.refiner, 1, binary=binary)
         self.hidden = Elastic(arch.refiner, arch.refiner, 1, binary=binary)
-        self.head = nn.Conv2d(arch.refiner, 4, 1)
+        self.head = Head(arch.refiner, 4)
         nn.init.zeros_(self.head.weight)  # start as out = box mean of the matte
         nn.init.zeros_(self.head.bias)
 

@@ -13,9 +13,7 @@ class Heads:
     """clip(hidden . w + b) and clip(frame + hidden . W + B): float 1x1 convolutions on the decoder's last map."""
 
     def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-        self.weight = np.ascontiguousarray(parts["head.weight"].T)  # (C, 4): three colours and alpha
-        self.bias = ops.PerChannel(parts["head.bias"])
+        self.parts, self.weight, self.bias = parts, parts["head.weight"], parts["head.bias"]  # three colours, alpha
 
     def __call__(self, hidden: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """hidden (H', W', C), frame (H, W, 3) uint8, H <= H', W <= W' -> alpha (H, W), foreground (H, W, 3).
@@ -28,13 +26,11 @@ class Heads:
         def strip(top: int, bottom: int) -> None:
             rows = slice(top, bottom)
             block = hidden[rows, :width].reshape(-1, hidden.shape[2])
-            # One product for all four: a product with a single column adds up in another order on another machine.
-            out = np.matmul(block, self.weight, out=scratch("heads", (len(block), 4), np.float32))
-            self.bias.apply(np.add, out, out)
-            np.clip(out[:, 3], ops.ZERO, ops.ONE, out=alpha[rows].reshape(-1))
+            out = ops.linear(block, self.weight, self.bias, scratch("heads", (4, len(block)), np.float32))
+            np.clip(out[3], ops.ZERO, ops.ONE, out=alpha[rows].reshape(-1))
             colours = foreground[rows].reshape(-1, 3)
             np.divide(frame[rows].reshape(-1, 3), np.float32(255.0), out=colours)
-            colours += out[:, :3]
+            colours += out[:3].T
             np.clip(colours, ops.ZERO, ops.ONE, out=colours)
 
         self.parts.workers.run(strip, height, width * hidden.shape[2])

@@ -180,32 +180,34 @@ def upsample_rows(x: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.n
 
 # -- the image --
 
-def stem_rows(levels: np.ndarray, matrix: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.ndarray:
-    """Rows top .. bottom of the 3x3, stride 2, zero padding, of 2 * level - 255: (H, W, 3) uint8 -> out (n, C).
+def stem_table(weight: np.ndarray) -> list[list[np.ndarray]]:
+    """(C, 3, 3, 3) int16 (colour, dy, dx) -> table[tap][colour]: (257, C) float32, weight * (2 * level - 255).
 
-    matrix (27, C) float32 in the order (dy, dx, colour), see `stem_matrix`. im2col and one matrix product: each
-    sum is a whole number below 2^24, so exact in whatever order.
+    A pixel is a byte too, so the first layer has its table as well; row 256 is outside, 0, which is mid-grey.
     """
-    width, rows = levels.shape[1], bottom - top
-    centred = scratch("stem.pixels", (2 * rows + 1, width + 1, 3), np.float32)
-    first = max(2 * top - 1, 0)
-    inner = centred[first - (2 * top - 1):, 1:]
-    np.multiply(levels[first:2 * bottom], np.float32(2.0), out=inner, dtype=np.float32, casting="unsafe")
-    inner -= np.float32(255.0)
-    centred[:, 0] = 0.0
-    if top == 0:
-        centred[0] = 0.0
-    row, pixel, number = centred.strides
-    windows = np.ndarray((rows, width // 2, 3), f"V{9 * number}", centred, 0,  # 3 pixels in a row: 9 numbers in a row
-                         (2 * row, 2 * pixel, row))
-    columns = scratch("stem.columns", (rows, width // 2, 27), np.float32)
-    items(columns, 9)[...] = windows
-    return np.matmul(columns.reshape(-1, 27), matrix, out=out)
+    centred = np.append(2 * np.arange(256) - 255, 0).astype(np.float32)
+    taps = weight.reshape(weight.shape[0], 3, 9).transpose(2, 1, 0).astype(np.float32)  # (tap, colour, C)
+    return [[centred[:, None] * w for w in tap] for tap in taps]
 
 
-def stem_matrix(weight: np.ndarray) -> np.ndarray:
-    """(C, 3, 3, 3) int16 (colour, dy, dx) -> (27, C) float32 in the order (dy, dx, colour)."""
-    return np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(27, -1).astype(np.float32))
+def stem_rows(pixels: SignMap, table: list[list[np.ndarray]], top: int, bottom: int, out: np.ndarray) -> np.ndarray:
+    """Rows top .. bottom of the 3x3, stride 2, zero padding: out (n, C) float32.
+
+    pixels: the levels (H, W, 3) of an image of even sides, in the memory of a sign map. Each sum is a whole number
+    below 2^24, so exact in whatever order.
+    """
+    rows, width = bottom - top, pixels.width // 2
+    grids = [pixels.index(colour)[:-2].reshape(-1, pixels.row) for colour in range(3)]
+    column = scratch("stem.column", (rows, width), np.intp)
+    term = scratch("stem.term", out.shape, np.float32)
+    for tap, tables in enumerate(table):
+        dy, dx = divmod(tap, 3)  # of the padded plane, in which the pixel itself is at (1, 1)
+        for colour, grid in enumerate(grids):
+            column[...] = grid[2 * top + dy:2 * bottom + dy:2, dx:dx + 2 * width:2]
+            tables[colour].take(column.reshape(-1), 0, term if tap or colour else out, "clip")
+            if tap or colour:
+                out += term
+    return out
 
 
 def pooled_sums(levels: np.ndarray) -> dict[int, np.ndarray]:
@@ -266,9 +268,22 @@ def detail_mask(coarse_alpha: np.ndarray, tau: float) -> np.ndarray:
     return uncertain | (grown != shrunk)
 
 
-def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """A float 1x1 convolution: (H, W, C), weight (cout, C), bias (cout,) -> (H, W, cout)."""
-    return (x.reshape(-1, x.shape[-1]) @ weight.T + bias).reshape(*x.shape[:2], -1)
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """A float 1x1 convolution, added up channel after channel: (n, C), weight (k, C), bias (k,) -> out (k, n).
+
+    A matrix product would be faster by half, but its order of additions is the library's own, on every machine
+    another one.
+    """
+    n, channels = x.shape
+    planes = scratch("linear.planes", (channels, n), np.float32)
+    np.copyto(planes, x.T)
+    term = scratch("linear.term", (n,), np.float32)
+    for total, row, last in zip(out, weight, bias):
+        np.multiply(planes[0], row[0], out=total)
+        for c in range(1, channels):
+            total += np.multiply(planes[c], row[c], out=term)
+        total += last
+    return out
 
 
 # -- the refiner's --

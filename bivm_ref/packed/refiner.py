@@ -34,7 +34,9 @@ class Refiner:
         statistics = np.concatenate((covariance, variance), axis=-1).reshape(-1, 8)
         self.norm(statistics, statistics)
         features = np.concatenate((statistics.reshape(height, width, 8), hidden[:height, :width]), axis=-1)
-        slope = ops.linear(self.hidden(self.mix(features, "a"), "b"), *self.head)
+        features = self.hidden(self.mix(features, "a"), "b").reshape(height * width, -1)
+        planar = ops.linear(features, *self.head, np.empty((4, height * width), np.float32))
+        slope = np.ascontiguousarray(planar.T).reshape(height, width, 4)
         offset = mean_y - slope * mean_x
         return self._apply(np.concatenate((slope, offset), axis=-1), large)
 
