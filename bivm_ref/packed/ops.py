@@ -288,10 +288,20 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray)
 
 # -- the refiner's --
 
+def grey(red: np.ndarray, green: np.ndarray, blue: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The mean of three colours, ((r + g) + b) / 3."""
+    np.add(red, green, out=out)
+    out += blue
+    out *= np.float32(1.0 / 3.0)
+    return out
+
+
 def with_grey(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) -> (H, W, 4): the colours and their mean, ((r + g) + b) / 3."""
-    grey = ((pixels[..., :1] + pixels[..., 1:2]) + pixels[..., 2:]) * np.float32(1.0 / 3.0)
-    return np.concatenate((pixels, grey), axis=-1)
+    """(H, W, 3) -> (H, W, 4): the colours and their mean."""
+    out = np.empty((*pixels.shape[:2], 4), np.float32)
+    out[..., :3] = pixels
+    grey(*(pixels[..., k] for k in range(3)), out=out[..., 3])
+    return out
 
 
 def box3(x: np.ndarray) -> np.ndarray:

@@ -36,32 +36,44 @@ class Refiner:
         features = np.concatenate((statistics.reshape(height, width, 8), hidden[:height, :width]), axis=-1)
         features = self.hidden(self.mix(features, "a"), "b").reshape(height * width, -1)
         planar = ops.linear(features, *self.head, np.empty((4, height * width), np.float32))
-        slope = np.ascontiguousarray(planar.T).reshape(height, width, 4)
-        offset = mean_y - slope * mean_x
-        return self._apply(np.concatenate((slope, offset), axis=-1), large)
+        lines = self.parts.memory.floats("refiner.lines", 8, height, width)  # four slopes, four offsets
+        lines[:4] = planar.reshape(4, height, width)
+        lines[4:] = mean_y.transpose(2, 0, 1) - lines[:4] * mean_x.transpose(2, 0, 1)
+        return self._apply(lines, large)
 
     def _apply(self, lines: np.ndarray, large: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Upsample (slope, offset) (h, w, 8) and evaluate every pixel's line, strip by strip."""
-        (height, width), (h, w) = large.shape[:2], lines.shape[:2]
+        """Upsample the lines (8, h, w), columns first, and evaluate every pixel's, strip by strip."""
+        (height, width), (h, w) = large.shape[:2], lines.shape[1:]
         left, right, part = ops.source_positions(w, width)
-        part = part[:, None]
-        lines = lines.take(left, axis=1) * (np.float32(1.0) - part) + lines.take(right, axis=1) * part
-        lines = np.ascontiguousarray(lines.reshape(h, width, 2, 4).transpose(0, 2, 1, 3))  # (h, 2, W, 4)
+        wide = self.parts.memory.floats("refiner.wide", 8, h, width)
+        for plane, line in zip(wide, lines):
+            line.take(left, 1, plane, "clip")
+            plane *= ops.ONE - part
+            plane += np.multiply(line.take(right, 1, scratch("refiner.right", plane.shape, np.float32), "clip"), part)
         above, below, down = ops.source_positions(h, height)
+        down = down[:, None]
         alpha, foreground = np.empty((height, width), np.float32), np.empty((height, width, 3), np.float32)
+
+        def between(plane: np.ndarray, rows: slice, out: np.ndarray) -> np.ndarray:
+            plane.take(above[rows], 0, out, "clip")
+            out *= ops.ONE - down[rows]
+            under = plane.take(below[rows], 0, scratch("refiner.under", out.shape, np.float32), "clip")
+            under *= down[rows]
+            out += under
+            return out
 
         def strip(top: int, bottom: int) -> None:
             rows = slice(top, bottom)
-            share = down[rows, None, None, None]
-            shape = (bottom - top, *lines.shape[1:])
-            y = lines.take(above[rows], 0, scratch("refine.above", shape, np.float32), "clip")
-            under = lines.take(below[rows], 0, scratch("refine.below", shape, np.float32), "clip")
-            y *= np.float32(1.0) - share
-            under *= share
-            y += under
-            y = np.multiply(y[:, 0], ops.with_grey(large[rows] / np.float32(255.0)), out=y[:, 0]) + y[:, 1]
-            np.clip(y, ops.ZERO, ops.ONE, out=y)
-            alpha[rows], foreground[rows] = y[..., 3], y[..., :3]
+            pixels, slope, offset = (scratch(f"refiner.{name}", (planes, bottom - top, width), np.float32)
+                                     for name, planes in (("pixels", 4), ("slope", 1), ("offset", 1)))
+            for colour in range(3):
+                np.divide(large[rows, :, colour], np.float32(255.0), out=pixels[colour])
+            ops.grey(*pixels)
+            for k, pixel in enumerate(pixels):
+                y = between(wide[k], rows, slope[0])
+                y *= pixel
+                y += between(wide[4 + k], rows, offset[0])
+                np.clip(y, ops.ZERO, ops.ONE, out=alpha[rows] if k == 3 else foreground[rows, :, k])
 
         self.parts.workers.run(strip, height, 8 * width)
         return alpha, foreground
