@@ -50,13 +50,15 @@ REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
 RECIPES = {
     "small-float": Recipe(arch="small", binary=False, bf16=True, seed=1, mix=(0.6, 0.4),
                           phases=(Phase(1100, 96, 160), Phase(400, 144, 256), REFINE)),
-    "small": Recipe(arch="small", bf16=True, seed=21, mix=(0.7, 0.3), decay=0.3, init="small-float/model.pt",
-                    phases=(Phase(1900, 96, 160), Phase(1700, 144, 256, frames=2), Phase(300, 144, 256), REFINE)),
+    "small": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
+                    phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
+                            REFINE)),
     "default": Recipe(arch="default", bf16=True, seed=22, mix=(0.75, 0.25),  # what two cores do in half an hour
                       phases=(Phase(480, 96, 160, frames=2), Phase(30, 144, 256, frames=2))),
 }
 STARTED_FROM = {
-    "small": "620 and 90 steps at 256x144 with 2 and 4 frames, learning rate 1.2e-3 falling to 0, mix 0.75 : 0.25, and "
+    "small": "the weights shipped at first (in this repository's history): 620 and 90 steps at 256x144 with 2 and 4 "
+             "frames, learning rate 1.2e-3 falling to 0, mix 0.75 : 0.25, and "
              "100 of the refiner (0.25 h, two threads); before them the average after 1,800 steps at 256x144, 2 or 4 "
              "frames, 2e-3 falling to 3e-4, mix 0.65 : 0.35 (0.65 h, two threads); before those 1,900 steps at 160x96, "
              "2e-3, wild clips only (0.7 h), which began from the float twin's weights at its step 840",

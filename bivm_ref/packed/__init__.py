@@ -1,9 +1,18 @@
-"""The engine: a trained BiVM in plain NumPy, on packed bits. Imports no torch.
+"""The engine: a trained BiVM on packed bits, in NumPy alone.
 
-    bits, kernels, conv, sparse   the binary convolution: signs, two exact kernels, dense and masked
-    ops, layers, network, refiner the float layers around it, and the network
-    weights                       the file format
-    reference                     slow loops that say what the fast ones must return
+In the order in which a frame meets them, one idea to a file:
+
+    bits        signs as bits; XOR and popcount, the definition of everything that follows
+    planes      a sign map laid out so that a tap of a convolution copies nothing
+    kernels     the same whole numbers twice: XOR and popcount, and a table that remembers them
+    conv        a convolution from planes and a kernel, on whole rows or at active positions
+    sparse      where the mask says that there is something to compute
+    tune        which kernel each layer uses, measured at load
+    ops         the float layers in between, in torch's order of operations
+    run         strips, threads, memory that is kept from frame to frame
+    layers, decoder, heads, refiner    the network's parts; network puts them together
+    weights     the file
+    reference   the slow loops that the tests hold everything equal to
 """
 
 from bivm_ref.packed.network import PackedBiVM
