@@ -9,12 +9,14 @@ PIP_ARGS ?=
 INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt $(PIP_ARGS)
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
 
-.PHONY: help demo test lab lint clean
+.PHONY: help demo test test-arm64 bench lab lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    matte the sample clips with the shipped network (installs no torch) -> outputs/demo/"
 	@echo "make test    everything the project checks: style, unit tests, notebooks"
+	@echo "make test-arm64   the engine on an emulated aarch64 (QEMU, fetched into .cache) against this x86-64"
+	@echo "make bench   time a frame, beside RVM in torch and onnxruntime (some minutes)"
 	@echo "make lab     open the first notebook in JupyterLab"
 	@echo "make lint    style only (ruff)"
 	@echo "make clean   remove $(VENV), caches and outputs/demo"
@@ -31,6 +33,15 @@ test: $(VENV)/.test
 	@echo "make test: unit tests, then every notebook against its committed output"
 	@$(VENV)/bin/python -m pytest -q $(NBVAL) tests notebooks
 
+# Proves results, never speed. What it fetches (100 MB, once) lies in .cache/arm64, or where ARM64_CACHE says.
+test-arm64: $(VENV)/.base
+	@echo "make test-arm64: the engine on an emulated aarch64 against this machine"
+	@$(VENV)/bin/python -m tools.arm64.run
+
+# More words for it: make bench BENCH_ARGS="--layers --json timings.json"
+bench: $(VENV)/.bench
+	@$(VENV)/bin/bivm-ref bench $(BENCH_ARGS)
+
 lab: $(VENV)/.lab
 	@echo "make lab: JupyterLab (Ctrl-C twice to stop)"
 	@$(VENV)/bin/python -m jupyter lab notebooks/00_start_here.ipynb
@@ -41,7 +52,7 @@ lint: $(VENV)/.lint
 # Trained runs (runs/) and the other outputs are the user's work: they stay.
 clean:
 	find . -path "./$(VENV)" -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -rf outputs/demo build .pytest_cache .ruff_cache *.egg-info
+	rm -rf outputs/demo build .cache .pytest_cache .ruff_cache *.egg-info
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then echo 'rm -rf "$(VENV)"'; rm -rf "$(VENV)"; fi
 
 # ---- setting up. A stamp is touched only after its install succeeded, and is stale when a list of packages changed.
@@ -67,10 +78,15 @@ $(VENV)/.lab: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@$(INSTALL) -e '.[train,notebooks]'
 	@touch $(VENV)/.base $@
 
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "setup: torch and onnxruntime (some minutes)"
+	@$(INSTALL) -e '.[train,bench]'
+	@touch $(VENV)/.base $@
+
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	@echo "setup: torch, JupyterLab and the test tools (some minutes)"
-	@$(INSTALL) -e '.[train,notebooks,dev]'
-	@touch $(VENV)/.base $(VENV)/.lab $(VENV)/.lint $@
+	@echo "setup: torch, onnxruntime, JupyterLab and the test tools (some minutes)"
+	@$(INSTALL) -e '.[train,bench,notebooks,dev]'
+	@touch $(VENV)/.base $(VENV)/.bench $(VENV)/.lab $(VENV)/.lint $@
 
 $(VENV)/.lint: constraints.txt | $(VENV)/bin/pip
 	@echo "setup: ruff"

@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
     top.add_argument("--version", action="version", version=f"bivm-ref {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_matte, _info, _evaluate, _train, _export, _clips, _doctor):
+    for add in (_matte, _info, _evaluate, _train, _export, _clips, _bench, _doctor):
         add(commands)
     return top
 
@@ -180,6 +180,32 @@ def _clips(commands) -> None:
     p.add_argument("--overwrite", action="store_true", help="write into a folder that is not empty")
 
 
+def _bench(commands) -> None:
+    p = _command(commands, "bench", "time a frame, beside RVM and our own network in torch and onnxruntime",
+                 "Takes some minutes: every contender does one frame in turn, round after round, first on one\n"
+                 "core, then on all; the ratios are to our masked network. Peers need\n"
+                 "pip install 'bivm_ref[train,bench]'; one that is missing is a row that says so. Leave the\n"
+                 "machine alone meanwhile: whatever else runs is in the times.",
+                 "bivm-ref bench\n"
+                 "bivm-ref bench --sizes 256x144 --no-peers\n"
+                 "bivm-ref bench --layers --json timings.json --chart timings.png")
+    p.add_argument("--sizes", metavar="WxH,...", type=_sizes, default=_sizes("256x144,512x288,1280x720"),
+                   help="of a frame (256x144,512x288,1280x720); above 512 networks see a reduced frame")
+    p.add_argument("--rounds", metavar="N", type=_positive, default=15, help="after 2 that are not counted (15)")
+    p.add_argument("--core", metavar="N", type=_whole, help="the one core; default: the last that is allowed")
+    p.add_argument("--threads", metavar="N", type=_all_or_positive,
+                   help="of the second pass: a number, or all (default); 1 leaves that pass out")
+    which = p.add_mutually_exclusive_group()
+    which.add_argument("--weights", metavar="F", help="a packed network; default: the shipped one")
+    which.add_argument("--preset", choices=("default", "small"), help="the network of that name that comes with us")
+    p.add_argument("--no-peers", dest="peers", action="store_false", help="time our engine alone")
+    p.add_argument("--layers", action="store_true", help="time the larger convolutions one by one as well")
+    p.add_argument("--long", action="store_true", help="stream 500 frames too, to see whether memory stays flat")
+    p.add_argument("--json", metavar="FILE", help="write everything measured as JSON; - prints it, and no table")
+    p.add_argument("--chart", metavar="FILE.png", help="draw a bar chart (needs matplotlib)")
+    p.add_argument("--overwrite", action="store_true", help="replace those files")
+
+
 def _doctor(commands) -> None:
     p = _command(commands, "doctor",
                  "check this machine: versions, codecs, weights, kernels, one frame's time",
@@ -198,6 +224,11 @@ def _engine_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--size", metavar="N", type=_engine_size, default="trained",
                    help="longer frames are reduced to N pixels on the longer side for the network, and the refiner "
                    "restores them; default: the size that the weights were trained at")
+    p.add_argument("--kernel", choices=("auto", "xor", "table", "table4"), default="auto",
+                   help="of the packed engine's binary convolutions: the same numbers at another speed; auto: "
+                   "measured per layer when the weights are loaded, see bivm-ref info")
+    p.add_argument("--table-budget-mb", metavar="N", type=_whole,
+                   help="megabytes of memory that the kernels' tables may take in all")
     _threads(p)
 
 
@@ -239,6 +270,14 @@ def _size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; write 256x144, at least 16x16")
     return int(width), int(height)
+
+
+def _sizes(text: str) -> list[tuple[int, int]]:
+    return [_size(part.strip()) for part in text.split(",")]
+
+
+def _all_or_positive(text: str) -> int | None:
+    return None if text == "all" else _positive(text)
 
 
 if __name__ == "__main__":

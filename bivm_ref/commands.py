@@ -13,7 +13,7 @@ def matte(args) -> int:
     from .matte import load_engine
     from .matte import matte as run
 
-    engine = load_engine(args.engine, args.weights, args.size, args.threads)
+    engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
     report = run(args.input, args.output, engine, args.background, args.only, args.png, args.overwrite,
                  progress=True)
     for warning in report.warnings:
@@ -47,11 +47,14 @@ def info(args) -> None:
         print(f"  {name:<16}{count:>10,}  {100 * count / size:5.1f} %")
     print(f"  {'the file':<16}{sum(sections.values()):>10,}\n")
     wide, shape = (max(len(row[key]) for row in rows) for key in ("layer", "shape"))
-    print(f"{'layer':<{wide}}  {'shape':<{shape}}  {'kind':<6}  {'bytes':>7}  {'operations':>11}  why")
+    print(f"{'layer':<{wide}}  {'shape':<{shape}}  {'kind':<6}  {'bytes':>7}  {'operations':>11}  {'kernel':<6}  "
+          f"{'table':>9}  why")
     for row in rows:
         print(f"{row['layer']:<{wide}}  {row['shape']:<{shape}}  {row['kind']:<6}  {row['bytes']:>7,}  "
-              f"{row['operations']:>11,}  {row['why']}")
-    print("\nbytes: stored weights; operations: multiply-accumulates of a 512x288 frame, all of it active")
+              f"{row['operations']:>11,}  {row['kernel'] or '-':<6}  {row['table_bytes']:>9,}  "
+              f"{row['chosen'] or row['why']}")
+    print("\nbytes: stored weights; operations: multiply-accumulates of a 512x288 frame, all of it active\n"
+          "kernel: what is fastest here, by the times behind it, within the budget; table: bytes of memory it takes")
     for key, record in records.items():
         print(f"\n{key}:" + (" none" if not record else ""))
         for name, value in record.items():
@@ -66,7 +69,7 @@ def evaluate(args) -> None:
         raise UserError("evaluate: reads one thing at a time; give a folder of clips, or --procedural N")
     if args.procedural is None and (args.wild or args.first_seed is not None):
         raise UserError("evaluate: --wild and --first-seed choose procedural clips; add --procedural N")
-    engine = load_engine(args.engine, args.weights, args.size, args.threads)
+    engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
     if args.procedural is not None:
         first = library.HELD_OUT_SEED if args.first_seed is None else args.first_seed
         rows = library.evaluate_procedural(args.procedural, engine, args.fast, True, first, args.wild)
@@ -155,6 +158,48 @@ def clips(args) -> None:
     print(f"{args.count} clips of {args.frames} frames -> {out}")
 
 
+def bench(args) -> None:
+    from tqdm import tqdm
+
+    from .bench import Options
+    from .bench import bench as measure
+    from .bench_text import as_text
+    from .demo import sample_clips
+    from .packed import weights
+
+    root = Path(__file__).resolve().parent
+    path = root / "weights" / f"{args.preset}.safetensors" if args.preset else args.weights
+    weights.load(weights.default_weights() if path is None else path)  # what cannot be read is said before the wait
+    for wanted in filter(None, (args.json if args.json != "-" else None, args.chart)):
+        _check_new_file(Path(wanted), args.overwrite)
+    if args.chart:
+        _need_chart(args.chart)
+    samples = [str(clip / "com.mp4") for clip in sample_clips(root.parent / "data_samples")]
+    options = Options(samples, args.sizes, args.rounds, args.core, args.threads, path and str(path), args.peers,
+                      args.layers, args.long)
+    with tqdm(desc="bench", unit="step", leave=False, disable=None) as bar:
+        def progress(total: int):
+            bar.reset(total)
+
+            def tick(what: str) -> None:
+                bar.set_postfix_str(what, refresh=False)
+                bar.update()
+            return tick
+
+        report = measure(options, progress)
+    if args.json == "-":
+        _print_json(report)
+    else:
+        print(as_text(report))
+    if args.json and args.json != "-":
+        Path(args.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        print(f"\nwritten: {args.json}")
+    if args.chart:
+        from . import viz
+
+        viz.bench_chart(report).savefig(args.chart)
+
+
 def doctor(args) -> int:
     from .doctor import as_data, as_text, examine, healthy
 
@@ -190,6 +235,24 @@ def _need_torch(command: str) -> None:
     except ImportError as error:
         raise UserError(f"{command} needs torch, which is not installed; "
                         "pip install 'bivm_ref[train]'") from error
+
+
+def _need_chart(name: str) -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"--chart {name}: matplotlib is not installed; pip install 'bivm_ref[notebooks]', "
+                        "or leave it out: the table has bars too") from error
+    if Path(name).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--chart {name}: charts are .png, .svg or .pdf; change the name")
+
+
+def _check_new_file(path: Path, overwrite: bool) -> None:
+    """Refuse a path that cannot be written, before the work that is to fill it."""
+    if path.exists() and not (overwrite and path.is_file()):
+        raise UserError(f"{path}: exists already; choose another name or add --overwrite")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}; make it, or choose another name")
 
 
 def _load_model(path: str):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import evaluate
+from . import evaluate, machine
 from .cli import run_and_report
 from .errors import UserError
 from .images import image_paths, read_image
@@ -69,16 +69,6 @@ def show_clip(clip: Path, out: Path, net: PackedBiVM) -> tuple[dict, list[tuple[
     return evaluate.figures(clip.name, np.stack(mine), reference, engine.seconds, fast=True), rows
 
 
-def peak_memory() -> float | None:
-    """The most memory this process has held, in MB; None where the system does not say (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # macOS counts bytes, Linux kB
-
-
 def main(argv: list[str] | None = None) -> int:
     root = Path(__file__).resolve().parent.parent
     p = argparse.ArgumentParser(prog="python -m bivm_ref.demo", description=__doc__.split("\n\n")[0])
@@ -100,7 +90,7 @@ def show(samples: Path, out: Path, path: Path | None) -> None:
     with ImageWriter(out / "contact_sheet.png") as writer:
         writer.write(contact_sheet(COLUMNS, sheet))
     print(evaluate.table([*table, evaluate.mean_row(table)]))
-    memory = peak_memory()
+    memory = machine.peak_memory()
     print(f"\nnetwork: {path.name}, {path.stat().st_size:,} bytes; peak memory: "
           + ("unknown" if memory is None else f"{memory:.0f} MB"))
     print(f"videos and contact_sheet.png are in {out}")

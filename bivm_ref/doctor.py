@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-PACKAGES = {"numpy": "2.0", "safetensors": "0.4.3", "pillow": "10.3", "av": "14.2", "tqdm": "4.66"}
+PACKAGES = {"numpy": "2.0", "safetensors": "0.4.3", "pillow": "10.3", "av": "16.0", "tqdm": "4.66"}
 CODECS = (  # (codec, "r" decode or "w" encode, what for, required)
     ("h264", "r", "reading most MP4 and MOV files", True), ("libx264", "w", "writing MP4, MOV and MKV", True),
     ("vp9", "r", "reading WebM", False), ("libvpx-vp9", "w", "writing WebM", False),

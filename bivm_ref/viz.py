@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from .bench_text import label as bench_label
 from .errors import UserError
 
 BLUE, ORANGE, GREEN, VERMILLION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
@@ -193,6 +194,27 @@ def size_bars(sections: Mapping[str, int], float_bytes: int, float_name: str = "
     return figure
 
 
+@_styled
+def bench_chart(report: Mapping):
+    """A report of `bench.bench`: milliseconds per frame on one core, a panel for each size -> Figure.
+
+    Ours in blue, peers in grey; a peer that was not measured has no bar. The machine is named below.
+    """
+    parts = [part for part in report["passes"] if part["cores"] == "one"]
+    measured = [[row for row in part["rows"] if "ms" in row] for part in parts]
+    figure = _figure(0.7 + sum(0.5 + 0.32 * len(rows) for rows in measured))
+    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=[len(rows) + 1.5 for rows in measured])
+    for panel, part, rows in zip(panels[:, 0], parts, measured):
+        panel.set_title(f"{part['size'][0]} × {part['size'][1]}, milliseconds per frame, one core")
+        _bars(panel, {bench_label(row, part): row["ms"] for row in rows},
+              [BLUE if row["contender"].startswith("packed") else GREY for row in rows],
+              [f"{row['ms']:.3g}  ({row['ratio']:.2f}×)" for row in rows])
+    facts = report["machine"]
+    name = facts["board"] or facts["cpu"] or facts["architecture"]
+    figure.supxlabel(f"{name}, {facts['os']}, {report['before']['date'][:10]}", fontsize=10)
+    return figure
+
+
 def byte_text(count: float) -> str:
     """670876 -> "671 kB". Decimal units, as disks and papers count: 1 kB is 1000 bytes."""
     if count < 1000:
@@ -200,9 +222,10 @@ def byte_text(count: float) -> str:
     return f"{count / 1e3:.0f} kB" if count < 999_500 else f"{count / 1e6:.1f} MB"
 
 
-def _bars(panel, values: Mapping[str, int], colours: Sequence[str]) -> None:
+def _bars(panel, values: Mapping[str, float], colours: Sequence[str], labels: Sequence[str] | None = None) -> None:
+    """Horizontal bars; labels: what stands at their ends, the values as bytes if none are given."""
     drawn = panel.barh(list(values), list(values.values()), color=colours)
-    panel.bar_label(drawn, [byte_text(value) for value in values.values()], padding=4)
+    panel.bar_label(drawn, labels or [byte_text(value) for value in values.values()], padding=4)
     panel.invert_yaxis()  # the first on top
     panel.set_xlim(0, 1.25 * max(values.values()))  # room for the label of the longest bar
     panel.set_xticks([])

@@ -20,7 +20,7 @@ from bivm_ref.packed import weights as packed_weights
 from bivm_ref.sheet import contact_sheet
 from bivm_ref.video import open_frames
 
-COMMANDS = ("matte", "info", "evaluate", "train", "export", "clips", "doctor")
+COMMANDS = ("matte", "info", "evaluate", "train", "export", "clips", "bench", "doctor")
 
 
 class Stub:
@@ -273,7 +273,7 @@ def test_doctor(capfd, monkeypatch, weights):
 
 
 def test_doctor_finds_wrong_sums(monkeypatch):
-    monkeypatch.setattr("bivm_ref.packed.kernels.XorPopcount.dot",
+    monkeypatch.setattr("bivm_ref.packed.kernels.XorPopcount.half_dot",
                         lambda self, taps, n: np.zeros((n, self.cout), int))
     check = doctor._kernels()
     assert not check.ok and "xor" in check.found and "table" not in check.found

@@ -184,6 +184,8 @@ class HalfRecurrent(nn.Module):
 def upsample_to(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear x2, cropped to the size of `like`: a level of odd size came from ceil(size / 2)."""
     x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    if x.shape[-2:] == like.shape[-2:]:
+        return x  # a crop of nothing costs nothing here, but would be a copy in an exported graph
     return x[..., :like.shape[-2], :like.shape[-1]]
 
 
@@ -311,6 +313,6 @@ def reduce_clip(clip: Tensor, ratio: float) -> Tensor:
     """(B, T, 3, H, W) -> (B, T, 3, round(ratio H), round(ratio W)), bilinear, at least one pixel."""
     if ratio == 1:
         return clip
-    size = [max(1, round(ratio * side)) for side in clip.shape[-2:]]
+    size = [max(1, round(ratio * int(side))) for side in clip.shape[-2:]]  # int: torch's tracer passes tensors
     frames = F.interpolate(clip.flatten(0, 1), size, mode="bilinear", align_corners=False)
     return frames.unflatten(0, clip.shape[:2])
