@@ -133,14 +133,15 @@ def _rgb_frames(container, name, warnings):
         except StopIteration as stop:
             damaged = stop.value
             break
-        size = size or (frame.width, frame.height)
+        if size is None:
+            size, turned = (frame.width, frame.height), _display_matrix(frame)
         # Older PyAV takes BT.601 whatever the file says, unless the two sides differ; RGB has no matrix.
         matrix = {"src_colorspace": "itu709", "dst_colorspace": "itu601"} if frame.colorspace == BT709 else {}
         array = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], **matrix)
         if frame.pts is not None:
             shown = (getattr(frame, "duration", 0) or 0) * stream.time_base  # PyAV tells since version 15
             end = frame.pts * stream.time_base + (shown or step)
-        yield _upright(array, frame)
+        yield _upright(array, turned)
         kept += 1
     promised = _promised_end(container, stream)
     if end is not None and promised is not None and promised - end > 2 * step:
@@ -204,12 +205,21 @@ def _tidy_rate(rate: Fraction) -> Fraction:
     return rate
 
 
-def _upright(array, frame):
-    """Turn and mirror by the display matrix [[a, b, ·], [c, d, ·], ·]: x' = a·x + c·y, y' = b·x + d·y."""
+def _display_matrix(frame):
+    """[[a, b, ·], [c, d, ·], ·] as whole numbers, or None: x' = a·x + c·y, y' = b·x + d·y.
+
+    Asked of a clip's first frame only: PyAV keeps every frame whose side data was looked at until Python next
+    collects cycles, and a clip then takes ten times the memory.
+    """
     data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
+    return None if data is None else np.frombuffer(bytes(data), "=i4").reshape(3, 3).tolist()
+
+
+def _upright(array, matrix):
+    """Turn and mirror by the display matrix."""
+    if matrix is None:
         return array
-    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(data), "=i4").reshape(3, 3).tolist()
+    (a, b, _), (c, d, _), _ = matrix
     if abs(b) > abs(a):  # a quarter turn: rows become columns
         array, a, d = array.transpose(1, 0, 2), c, b
     array = array[:, ::-1] if a < 0 else array
