@@ -1,6 +1,6 @@
-"""Strips, threads and the choice of kernels: every row once, budgets kept, the numbers of a run left alone."""
+"""Strips, memory and the choice of kernels: every row once, budgets kept."""
 
-import threading
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -16,39 +16,44 @@ TENSORS = {f"{conv.name}.bits": RNG.integers(0, 256, (conv.cout, conv.kernel, co
            for conv in ARCH.convs() if conv.kind == "binary"}
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@dataclass
+class OneMember:
+    """What `Workers` asks of a team; counts how often the others would be waited for."""
+
+    size: int
+    rank: int
+    waits: int = 0
+
+    def wait(self) -> None:
+        self.waits += 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("even", [False, True])
 @pytest.mark.parametrize("height, row", [(1, 1), (2, 1 << 20), (18, 1 << 12), (287 + 1, 1 << 13), (36, 1 << 30)])
-def test_strips_cover_every_row_once(threads: int, even: bool, height: int, row: int) -> None:
-    seen, lock = [], threading.Lock()
+def test_members_cover_every_row_once(size: int, even: bool, height: int, row: int) -> None:
+    seen = []
 
     def work(top: int, bottom: int) -> None:
         assert not even or top % 2 == 0
-        with lock:
-            seen.extend(range(top, bottom))
+        seen.extend(range(top, bottom))
 
-    workers = Workers(threads)
-    workers.run(work, height, row, even)
-    workers.close()
+    for rank in range(size):
+        workers = Workers()
+        workers.team = OneMember(size, rank) if size > 1 else None
+        workers.run(work, height, row, even)
+        assert workers.team is None or workers.team.waits == 1
     assert sorted(seen) == list(range(height))
 
 
-def test_large_maps_are_shared_among_threads() -> None:
-    """Two strips that wait for each other can only end when two threads hold them."""
-    workers, meeting = Workers(2), threading.Barrier(2, timeout=20)
-    workers.run(lambda top, bottom: meeting.wait(), 2, 1 << 20)
-    workers.close()
-    assert not meeting.broken
-
-
-def test_an_error_in_a_thread_reaches_the_caller() -> None:
-    def work(top: int, bottom: int) -> None:
-        raise RuntimeError(f"row {top}")
-
-    workers = Workers(2)
-    with pytest.raises(RuntimeError, match="row"):
-        workers.run(work, 64, 1 << 20)
-    workers.close()
+def test_large_maps_are_shared_evenly_and_small_ones_not() -> None:
+    rows = {rank: [] for rank in range(3)}
+    for row in (1 << 10, 1 << 20):
+        for rank, mine in rows.items():
+            workers = Workers()
+            workers.team = OneMember(3, rank)
+            workers.run(lambda top, bottom, mine=mine: mine.extend(range(top, bottom)), 12, row)
+        assert [len(mine) for mine in rows.values()] == ([12, 0, 0] if row == 1 << 10 else [16, 4, 4])
 
 
 def test_memory_is_used_again_and_grows() -> None:
@@ -57,6 +62,7 @@ def test_memory_is_used_again_and_grows() -> None:
     assert np.shares_memory(first, memory.floats("a", 2, 5, 8)) and np.shares_memory(first, memory.floats("a", 4, 5, 8))
     assert not np.shares_memory(first, memory.floats("b", 4, 5, 8))
     assert memory.floats("a", 40, 5, 8).shape == (40, 5, 8)
+    assert not np.shares_memory(memory.output("o", 4), memory.output("o", 4)) and memory.nbytes == 4 * (1600 + 160)
     signs = memory.signs("s", 4, 5, 2)
     assert memory.signs("s", 4, 5, 2) is signs and memory.signs("s", 5, 4, 2) is not signs
 

@@ -134,6 +134,10 @@ class DecoderStage:
             self.sign_up(ops.upsample_rows(x, top, bottom, large).reshape(-1, channels), up, top, bottom)
             self.rgb(sums[self.scale], rgb, top, bottom)
 
+        def resample(top: int, bottom: int) -> None:
+            ops.resample_channels(x[top:bottom].reshape(-1, channels), self.cout,
+                                  narrow[top:bottom].reshape(-1, self.cout))
+
         def strip(top: int, bottom: int) -> None:
             out = self.conv.rows(top, bottom, y[top:bottom].reshape(-1, self.cout))
             large = scratch("up", (bottom - top, width, self.cout), np.float32)
@@ -148,9 +152,9 @@ class DecoderStage:
             maps.insert(1, sign_map(self.parts, "skip", skip, self.sign_skip))
         positions = None if active is None else active.at(self.scale)
         self.conv.prepare(maps, positions)
-        narrow = ops.resample_channels(x.reshape(-1, channels), self.cout,
-                                       memory.floats("narrow", *x.shape[:2], self.cout).reshape(-1, self.cout))
-        narrow = narrow.reshape(*x.shape[:2], self.cout)
+        narrow = x if channels == self.cout else memory.floats("narrow", *x.shape[:2], self.cout)
+        if narrow is not x:
+            run(resample, below, x.shape[1] * channels)
         run(strip, height, width * self.cout, even=True)
         return (y, None) if self.memory is None else (y, self.memory(y, h, positions, to))
 

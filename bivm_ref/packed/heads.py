@@ -18,10 +18,11 @@ class Heads:
     def __call__(self, hidden: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """hidden (H', W', C), frame (H, W, 3) uint8, H <= H', W <= W' -> alpha (H, W), foreground (H, W, 3).
 
-        Both are new arrays, float32 in [0, 1]; they belong to the caller.
+        Both float32 in [0, 1], see `Memory.output`.
         """
         height, width, _ = frame.shape
-        alpha, foreground = np.empty((height, width), np.float32), np.empty(frame.shape, np.float32)
+        memory = self.parts.memory
+        alpha, foreground = memory.output("alpha", height, width), memory.output("foreground", height, width, 3)
 
         def strip(top: int, bottom: int) -> None:
             rows = slice(top, bottom)

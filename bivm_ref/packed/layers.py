@@ -33,8 +33,8 @@ class Parts:
     arch: Arch
     tensors: dict[str, np.ndarray]
     choices: dict[str, Choice]
-    workers: Workers
     record: dict | None = None
+    workers: Workers = field(default_factory=Workers, init=False)
     memory: Memory = field(default_factory=Memory, init=False)
     rows: dict[str, Conv] = field(init=False)
     convs: dict[str, BinaryConv] = field(default_factory=dict, init=False)
@@ -171,11 +171,15 @@ class Neck:
         pixels = x.shape[0] * x.shape[1]
         ones = np.unpackbits(signs.bytes.reshape(pixels, -1), axis=-1).sum(axis=0, dtype=np.int64)
         mean = (2 * ones - pixels).astype(np.float32) / np.float32(pixels)
-        self.gate.prepare([sign_map(self.parts, "signs", mean[None, None], self.threshold)])
+        self.gate.prepare([sign_map(self.parts, "gate", mean[None, None], self.threshold)])
         gate = ops.hard_sigmoid(self.norm(self.gate.rows(0, 1), np.empty((1, self.gate.cout), np.float32)))
-        y = self.value.after_sign(x, signs, to)
-        flat = y.reshape(-1, y.shape[2])
-        ops.PerChannel(gate[0]).apply(np.multiply, flat, flat)
+        y, gate = self.value.after_sign(x, signs, to), ops.PerChannel(gate[0])
+        height, width, channels = y.shape
+
+        def strip(top: int, bottom: int) -> None:
+            gate.apply(np.multiply, y[top:bottom], y[top:bottom])
+
+        self.parts.workers.run(strip, height, width * channels)
         return y
 
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,12 +17,12 @@ import numpy as np
 from PIL import Image
 
 from bivm_ref.arch import SCALES, Arch, Conv
-from bivm_ref.packed import ops, tune, weights
+from bivm_ref.packed import ops, team, tune, weights
 from bivm_ref.packed.decoder import ConvGRU, DecoderStage, Detail
 from bivm_ref.packed.heads import Heads
 from bivm_ref.packed.layers import Elastic, Neck, Parts, Stem
 from bivm_ref.packed.refiner import Refiner
-from bivm_ref.packed.run import Workers
+from bivm_ref.packed.run import Memory
 from bivm_ref.packed.sparse import Active
 
 MULTIPLE = 16  # frames are padded to a multiple of it, by repeating the last row and column, and cropped back
@@ -35,11 +36,11 @@ class PackedBiVM:
     active {scale: share of positions at which the decoder's 3x3 was computed}; metadata of the weight file.
     """
 
-    def __init__(self, parts: Parts, size: int | None, dense: bool, metadata: dict) -> None:
+    def __init__(self, parts: Parts, threads: int, size: int | None, dense: bool, metadata: dict) -> None:
         if size is not None and (not isinstance(size, int) or size < MULTIPLE):
             raise ValueError(f"size is a whole number of pixels, at least {MULTIPLE}, or None; not {size!r}")
         self.arch, self.size, self.dense, self.metadata = parts.arch, size, dense, metadata
-        self._parts = parts
+        self._parts, self.threads = parts, threads
         self._stem = Stem(parts)
         self._stages = {stage: [Elastic(parts, name) for name in parts.rows if name.startswith(f"encoder.{stage}.")]
                         for stage in ("f2", "f3", "f4")}
@@ -55,7 +56,8 @@ class PackedBiVM:
              kernel: str = "auto", dense: bool = False, table_budget_mb: float | None = None) -> PackedBiVM:
         """Read a weight file (None: the shipped network).
 
-        threads  that every layer's rows are spread over
+        threads  processor cores that share the rows of every layer from a clip's second frame on (see team.py);
+                 Linux only, elsewhere one
         size     a frame whose longer side exceeds it is reduced to it, and the refiner restores its
                  resolution; "trained": the size the file says it was trained at; None: never reduce
         kernel   "xor", "table" or "auto" (per layer, see tune.py): the same integers, another speed
@@ -80,7 +82,7 @@ class PackedBiVM:
     def _made(cls, arch: Arch, tensors: dict[str, np.ndarray], threads: int, size: int | None, kernel: str, dense: bool,
               table_budget_mb: float | None, metadata: dict) -> PackedBiVM:
         choices = tune.choose(arch, tensors, kernel, table_budget_mb)
-        return cls(Parts(arch, tensors, choices, Workers(_count(threads))), size, dense, metadata)
+        return cls(Parts(arch, tensors, choices), _count(threads), size, dense, metadata)
 
     # -- running --
 
@@ -106,11 +108,47 @@ class PackedBiVM:
         if self._shape not in (None, frame.shape[:2]):
             raise ValueError(f"the clip began with frames of {self._shape}, this one is {frame.shape[:2]}; "
                              "call reset() before another clip")
+        if self._shape is None:  # a new clip, perhaps of another size: nothing of the last one fits
+            self._work_alone()
+        elif self.threads > 1 and team.possible() and self._parts.record is None and self._parts.memory.nbytes:
+            return self._step_in_team(frame)  # a frame was done alone before, so it is known what memory one takes
+        elif self._parts.workers.team is not None:
+            self._work_alone()
+        return self._frame(frame)
+
+    def _step_in_team(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The frame computed by several processes, see team.py."""
+        workers = self._parts.workers
+        if workers.team is None:
+            made = team.Team.form(self.threads, lambda: self._frame(self._shared_frame), self._share)
+            self._dismiss = weakref.finalize(self, made.dismiss)
+        np.copyto(self._shared_frame, frame)
+        try:
+            workers.team.begin()
+            alpha, foreground = self._frame(self._shared_frame)
+        except BaseException:  # the others stand somewhere in the middle of the frame
+            self._work_alone()
+            raise
+        return alpha.copy(), foreground.copy()
+
+    def _share(self, made: team.Team) -> None:
+        """Before the others are forked: maps, states and frame into memory that all of them see."""
+        alone, pixels = self._parts.memory, self._shape[0] * self._shape[1]
+        # the hidden maps are there once so far, of two; alpha and foreground not at all
+        arena = team.Arena(2 * alone.nbytes + 48 * pixels + (1 << 20))
+        self._parts.memory, self._parts.workers.team = Memory(arena.allocate), made
+        self._parts.memory.reserve(alone)
+        self._shared_frame = arena.allocate(3 * pixels).reshape(*self._shape, 3)
+
+    def _work_alone(self) -> None:
+        if self._parts.workers.team is not None:
+            self._dismiss()
+            self._parts.workers.team = None
+        self._parts.memory = Memory()
+
+    def _frame(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         small = reduce_frame(frame, self.size)
         levels = ops.pad_to_multiple(small, MULTIPLE)
-        if self._shape is None:  # a new clip, perhaps of another size
-            self._parts.memory.clear()
-
         skips, x = self._encoder(levels)
         to = [f"h{scale}.{self._turn}" for scale in SCALES]
         x = self._neck(x, "neck")

@@ -22,10 +22,10 @@ class SignMap:
     frame after frame: borders are set once.
     """
 
-    def __init__(self, height: int, width: int, groups: int) -> None:
+    def __init__(self, height: int, width: int, groups: int, packed: np.ndarray | None = None) -> None:
         self.height, self.width, self.groups = height, width, groups
         self.row = width + 2  # numbers per row of a plane
-        self.bytes = np.zeros((height, width, groups), np.uint8)
+        self.bytes = np.zeros((height, width, groups), np.uint8) if packed is None else packed
         self._planes: dict[tuple[int, int, int], np.ndarray] = {}
         self._fresh: set[tuple[int, int, int]] = set()
         self._inside: np.ndarray | None = None

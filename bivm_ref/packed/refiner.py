@@ -36,7 +36,7 @@ class Refiner:
         features = np.concatenate((statistics.reshape(height, width, 8), hidden[:height, :width]), axis=-1)
         features = self.hidden(self.mix(features, "a"), "b").reshape(height * width, -1)
         planar = ops.linear(features, *self.head, np.empty((4, height * width), np.float32))
-        lines = self.parts.memory.floats("refiner.lines", 8, height, width)  # four slopes, four offsets
+        lines = np.empty((8, height, width), np.float32)  # four slopes, four offsets
         lines[:4] = planar.reshape(4, height, width)
         lines[4:] = mean_y.transpose(2, 0, 1) - lines[:4] * mean_x.transpose(2, 0, 1)
         return self._apply(lines, large)
@@ -46,13 +46,19 @@ class Refiner:
         (height, width), (h, w) = large.shape[:2], lines.shape[1:]
         left, right, part = ops.source_positions(w, width)
         wide = self.parts.memory.floats("refiner.wide", 8, h, width)
-        for plane, line in zip(wide, lines):
-            line.take(left, 1, plane, "clip")
-            plane *= ops.ONE - part
-            plane += np.multiply(line.take(right, 1, scratch("refiner.right", plane.shape, np.float32), "clip"), part)
+
+        def columns(first: int, last: int) -> None:
+            for plane, line in zip(wide[first:last], lines[first:last]):
+                line.take(left, 1, plane, "clip")
+                plane *= ops.ONE - part
+                other = line.take(right, 1, scratch("refiner.right", plane.shape, np.float32), "clip")
+                plane += np.multiply(other, part, out=other)
+
         above, below, down = ops.source_positions(h, height)
         down = down[:, None]
-        alpha, foreground = np.empty((height, width), np.float32), np.empty((height, width, 3), np.float32)
+        memory = self.parts.memory
+        alpha = memory.output("refined alpha", height, width)
+        foreground = memory.output("refined foreground", height, width, 3)
 
         def between(plane: np.ndarray, rows: slice, out: np.ndarray) -> np.ndarray:
             plane.take(above[rows], 0, out, "clip")
@@ -75,5 +81,6 @@ class Refiner:
                 y += between(wide[4 + k], rows, offset[0])
                 np.clip(y, ops.ZERO, ops.ONE, out=alpha[rows] if k == 3 else foreground[rows, :, k])
 
+        self.parts.workers.run(columns, 8, h * width)
         self.parts.workers.run(strip, height, 8 * width)
         return alpha, foreground

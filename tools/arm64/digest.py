@@ -51,7 +51,9 @@ CASES = (
     Case("xor", 97, 131, kernel="xor"),
     Case("table", 97, 131, kernel="table"),
     Case("unrecorded", 97, 131, recorded=False),
-    Case("two threads", 144, 256, threads=2),
+    Case("table4", 97, 131, kernel="table4"),
+    Case("auto", 144, 256),
+    Case("team of two", 144, 256, threads=2, recorded=False),
     Case("refined", 120, 208, size=128),
 )
 
