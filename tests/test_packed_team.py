@@ -3,8 +3,6 @@
 import gc
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -131,26 +129,25 @@ def test_ctrl_c_in_the_middle_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_array_equal(one.step(FRAMES[3])[0], many.step(FRAMES[3])[0])
 
 
-LEADER = """
-import sys, time
-sys.path.insert(0, sys.argv[1])
-from test_packed_team import FRAMES, engine, members
-net = engine(threads=3)
-for frame in FRAMES[:2]:
-    net.step(frame)
-print(*members(net), flush=True)
-time.sleep(60)
-"""
-
-
 def test_members_end_when_their_leader_is_killed() -> None:
-    leader = subprocess.Popen([sys.executable, "-c", LEADER, str(Path(__file__).parent)], stdout=subprocess.PIPE,
-                              text=True)
-    pids = [int(word) for word in leader.stdout.readline().split()]
+    """The leader is a fork of this process that tells its members' numbers and then waits to be killed."""
+    read, write = os.pipe()
+    leader = os.fork()
+    if leader == 0:
+        try:
+            net = engine(threads=3)
+            for frame in FRAMES[:2]:
+                net.step(frame)
+            os.write(write, " ".join(map(str, members(net))).encode())
+            time.sleep(60)
+        finally:
+            os._exit(1)
+    pids = [int(word) for word in os.read(read, 100).split()]
+    os.close(read)
+    os.close(write)
     assert len(pids) == 2 and all(map(alive, pids))
-    leader.kill()
-    leader.wait()
-    leader.stdout.close()
+    os.kill(leader, signal.SIGKILL)
+    os.waitpid(leader, 0)
     for _ in range(100):
         if not any(map(alive, pids)):
             break

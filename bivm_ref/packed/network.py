@@ -62,7 +62,7 @@ class PackedBiVM:
                  resolution; "trained": the size the file says it was trained at; None: never reduce
         kernel   "xor", "table" or "auto" (per layer, see tune.py): the same integers, another speed
         dense    True computes the decoder's 3x3 everywhere, `BiVM(masked=False)`: an ablation
-        table_budget_mb  megabytes that the tables may take in all (96); layers that find no room use "xor"
+        table_budget_mb  megabytes that the tables may take in all (40); layers that find no room use "xor"
         Raises UserError when the file is not a network that this version knows, ValueError for senseless options.
         """
         arch, tensors, metadata = weights.load(weights.default_weights() if path is None else path)

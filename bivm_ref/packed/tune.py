@@ -20,7 +20,7 @@ from bivm_ref.errors import UserError
 from bivm_ref.packed.kernels import Table, XorPopcount
 
 KERNEL_NAMES = ("auto", "xor", "table", "table4")
-TABLE_BUDGET_MB = 64.0
+TABLE_BUDGET_MB = 40.0
 NOMINAL = 512 * 288  # pixels of the frame that a layer's time is estimated for
 TIMED_TABLE = 1 << 21  # bytes of the table that is timed
 TIMED_POSITIONS = 256
