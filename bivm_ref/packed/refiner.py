@@ -25,20 +25,34 @@ class Refiner:
                  hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """small (h, w, 3) and large (H, W, 3) uint8; alpha (h, w) and foreground (h, w, 3) of the small frame;
         hidden (h', w', C), h <= h', w <= w' -> alpha (H, W) and foreground (H, W, 3), float32 in [0, 1]."""
-        height, width, _ = small.shape
-        x = ops.with_grey(small / np.float32(255.0))
-        matte = np.concatenate((foreground, alpha[..., None]), axis=-1)
-        mean_x, mean_y = ops.box3(x), ops.box3(matte)
-        covariance = ops.box3(x * matte) - mean_x * mean_y
-        variance = ops.box3(x * x) - mean_x * mean_x
-        statistics = np.concatenate((covariance, variance), axis=-1).reshape(-1, 8)
-        self.norm(statistics, statistics)
-        features = np.concatenate((statistics.reshape(height, width, 8), hidden[:height, :width]), axis=-1)
-        features = self.hidden(self.mix(features, "a"), "b").reshape(height * width, -1)
-        planar = ops.linear(features, *self.head, np.empty((4, height * width), np.float32))
-        lines = np.empty((8, height, width), np.float32)  # four slopes, four offsets
-        lines[:4] = planar.reshape(4, height, width)
-        lines[4:] = mean_y.transpose(2, 0, 1) - lines[:4] * mean_x.transpose(2, 0, 1)
+        (height, width, _), extra = small.shape, hidden.shape[2]
+        memory, run = self.parts.memory, self.parts.workers.run
+        features = memory.floats("refiner.features", height, width, 8 + extra)
+        mean_x, mean_y = memory.floats("refiner.means", 2, height, width, 4)
+        lines = memory.floats("refiner.lines", 8, height, width)  # four slopes, four offsets
+
+        def look(top: int, bottom: int) -> None:
+            rows, seen = slice(top, bottom), slice(max(top - 1, 0), min(bottom + 1, height))
+            inner = slice(top - seen.start, bottom - seen.start)  # a window of 3x3 sees one row more on either side
+            x = ops.with_grey(small[seen] / np.float32(255.0))
+            y = np.concatenate((foreground[seen], alpha[seen, :, None]), axis=-1)
+            mean_x[rows], mean_y[rows] = ops.box3(x)[inner], ops.box3(y)[inner]
+            covariance = ops.box3(x * y)[inner] - mean_x[rows] * mean_y[rows]
+            variance = ops.box3(x * x)[inner] - mean_x[rows] * mean_x[rows]
+            statistics = np.concatenate((covariance, variance), axis=-1).reshape(-1, 8)
+            features[rows, :, :8] = self.norm(statistics, statistics).reshape(-1, width, 8)
+            features[rows, :, 8:] = hidden[rows, :width]
+
+        def draw(top: int, bottom: int) -> None:
+            rows = slice(top, bottom)
+            block = deep[rows].reshape(-1, deep.shape[2])
+            slope = ops.linear(block, *self.head, scratch("refiner.head", (4, len(block)), np.float32))
+            lines[:4, rows] = slope.reshape(4, -1, width)
+            lines[4:, rows] = mean_y[rows].transpose(2, 0, 1) - lines[:4, rows] * mean_x[rows].transpose(2, 0, 1)
+
+        run(look, height, width * (8 + extra))
+        deep = self.hidden(self.mix(features, "a"), "b")
+        run(draw, height, width * deep.shape[2])
         return self._apply(lines, large)
 
     def _apply(self, lines: np.ndarray, large: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -66,7 +67,9 @@ class Team:
         prepare(team)
         for rank in range(1, size):
             read, write = os.pipe()
-            member = os.fork()
+            with warnings.catch_warnings():  # Python >= 3.12 warns of forking where other threads run, a video
+                warnings.simplefilter("ignore", DeprecationWarning)  # decoder's say; members never touch what those do
+                member = os.fork()
             if member == 0:
                 team.rank = rank
                 for end in (write, *team._begin):  # else it would not notice that the leader is gone
