@@ -10,6 +10,7 @@ import pytest
 from cli_tools import run
 from packaging.requirements import Requirement
 
+import bivm_ref.learn
 from bivm_ref import bench, bench_layers, bench_text, contenders, machine, viz
 from bivm_ref.arch import preset
 from bivm_ref.errors import UserError
@@ -122,6 +123,7 @@ def test_every_contender_is_a_row(tmp_path):
 
 @pytest.mark.parametrize("absent, extras, measured", [("torch", "train,bench", 0), ("onnxruntime", "bench", 2)])
 def test_a_peer_that_is_not_installed_is_a_row_that_says_so(tmp_path, monkeypatch, absent, extras, measured):
+    monkeypatch.setattr(bivm_ref, "learn", bivm_ref.learn)  # put back afterwards: an import replaces it
     for name in [name for name in sys.modules if name.startswith("bivm_ref.learn")]:
         monkeypatch.delitem(sys.modules, name)  # as if imported for the first time
     monkeypatch.setitem(sys.modules, absent, None)  # the import raises ImportError
