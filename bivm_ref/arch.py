@@ -93,7 +93,7 @@ class Arch:
     detail: int
     thresholds: int = 8
     refiner: int = 16
-    tau: float = 0.05
+    tau: float = 0.2
 
     def __post_init__(self) -> None:
         if len(self.stages) != 3 or len(self.decoder) != 3:

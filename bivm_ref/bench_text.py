@@ -19,6 +19,15 @@ def as_text(report: dict) -> str:
     return "\n".join(lines)
 
 
+def excerpt(report: dict, size: tuple[int, int] = (512, 288)) -> str:
+    """The machine, the engine and one size, as the README shows them."""
+    lines = [*machine_lines(report)[:2], *engine_lines(report["engine"])]
+    for part in report["passes"]:
+        if tuple(part["size"]) == size:
+            lines += ["", *pass_lines(part, report["options"])]
+    return "\n".join(lines)
+
+
 def machine_lines(report: dict) -> list[str]:
     facts, before, after = report["machine"], report["before"], report["after"]
     name = ", ".join(filter(None, (facts["board"], facts["cpu"] or "a processor without a name")))

@@ -362,3 +362,11 @@ def test_timings_are_whole_reports():
         data = json.loads(path.read_text(encoding="utf-8"))
         assert data["schema"] == bench.SCHEMA and data["machine"]["cpu"] and data["before"]["date"], path.name
         assert all("ms" in part["rows"][0] for part in data["passes"]), path.name
+
+
+def test_readme_shows_the_times_of_a_file_and_names_its_machine():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.split("<!-- times: bivm_ref/bench_text.py -->\n")[1].split("<!-- end of times -->")[0]
+    (file,) = re.findall(r"data_samples/timings/[\w.-]+\.json", text)
+    assert shown == f"```\n{bench_text.excerpt(json.loads((ROOT / file).read_text(encoding='utf-8')))}\n```\n"
+    assert "EPYC" in shown and "512x288, one core" in shown

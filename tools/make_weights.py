@@ -57,8 +57,9 @@ RECIPES = {
                       phases=(Phase(480, 96, 160, frames=2), Phase(30, 144, 256, frames=2))),
 }
 STARTED_FROM = {
-    "small": "the weights shipped at first (in this repository's history): 620 and 90 steps at 256x144 with 2 and 4 "
-             "frames, learning rate 1.2e-3 falling to 0, mix 0.75 : 0.25, and "
+    "small": "the weights shipped at first (in this repository's history; all was trained with tau 0.05, raised to 0.2 "
+             "when that changed no error on clips to choose by, only the active share): 620 and 90 steps at 256x144 "
+             "with 2 and 4 frames, learning rate 1.2e-3 falling to 0, mix 0.75 : 0.25, and "
              "100 of the refiner (0.25 h, two threads); before them the average after 1,800 steps at 256x144, 2 or 4 "
              "frames, 2e-3 falling to 3e-4, mix 0.65 : 0.35 (0.65 h, two threads); before those 1,900 steps at 160x96, "
              "2e-3, wild clips only (0.7 h), which began from the float twin's weights at its step 840",
