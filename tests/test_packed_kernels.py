@@ -200,10 +200,14 @@ def test_planes_by_hand():
 
 # -- sparse ------------------------------------------------------------------------------------------------
 
-SHAPES = {"scattered": lambda rng, mask: rng.permutation(mask.size)[:mask.size // 10],
-          "runs": lambda rng, mask: np.flatnonzero(np.kron(rng.random((6, 5)) < 0.4, np.ones((4, 4)))[:23, :19]),
-          "edges": lambda rng, mask: [0, 18, 19, 22 * 19, 22 * 19 + 18],
-          "none": lambda rng, mask: [], "all": lambda rng, mask: slice(None)}
+SHAPES = {f"{percent} %": lambda rng, mask, n=percent: rng.permutation(mask.size)[:round(mask.size * n / 100)]
+          for percent in (1, 10, 60)}
+SHAPES |= {
+    "runs": lambda rng, mask: np.flatnonzero(np.kron(rng.random((6, 5)) < 0.4, np.ones((4, 4)))[:23, :19]),
+    "edges": lambda rng, mask: [0, 18, 19, 22 * 19, 22 * 19 + 18],
+    "none": lambda rng, mask: [],
+    "all": lambda rng, mask: slice(None),
+}
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
