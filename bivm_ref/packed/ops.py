@@ -277,12 +277,12 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray)
     n, channels = x.shape
     planes = scratch("linear.planes", (channels, n), np.float32)
     np.copyto(planes, x.T)
-    term = scratch("linear.term", (n,), np.float32)
-    for total, row, last in zip(out, weight, bias):
-        np.multiply(planes[0], row[0], out=total)
-        for c in range(1, channels):
-            total += np.multiply(planes[c], row[c], out=term)
-        total += last
+    term = scratch("linear.term", out.shape, np.float32)
+    columns = np.ascontiguousarray(weight.T)[:, :, None]  # (C, k, 1)
+    np.multiply(planes[0], columns[0], out=out)
+    for plane, column in zip(planes[1:], columns[1:]):
+        out += np.multiply(plane, column, out=term)
+    out += bias[:, None]
     return out
 
 
