@@ -86,11 +86,31 @@ def contenders(conv: Conv, kernel: str, threads: int, peers: bool, rng: np.rando
 
 
 def ours(conv: Conv, x: np.ndarray, weights: np.ndarray, kernel: str) -> Callable[[], np.ndarray]:
-    """Signs of a float map to bits, then the packed convolution: all that this module knows of `packed`."""
-    from .packed.bits import pack_signs, pack_weights
+    """As the engine does it: signs of float maps into its sign maps, then the convolution strip by strip, in memory
+    that was used before. All that this module knows of `packed`. Returns (H, W, cout) whole numbers."""
+    from .packed.bits import pack_weights
     from .packed.conv import PackedConv
+    from .packed.ops import Threshold
+    from .packed.planes import SignMap
+    from .packed.run import Workers
 
     packed = PackedConv(pack_weights(weights), conv.stride, conv.sources, kernel=kernel, name=conv.name)
-    edges = np.cumsum((0, *conv.sources))
-    maps = [np.ascontiguousarray(x[..., a:b]) for a, b in zip(edges, edges[1:])]
-    return lambda: packed.dot([pack_signs(map_) for map_ in maps])
+    edges, (height, width, _) = np.cumsum((0, *conv.sources)), x.shape
+    maps = [np.ascontiguousarray(x[..., a:b]).reshape(-1, b - a) for a, b in zip(edges, edges[1:])]
+    signs = [SignMap(height, width, channels // 8) for channels in conv.sources]
+    thresholds = [Threshold(np.zeros(channels, np.float32)) for channels in conv.sources]
+    rows, columns = packed.output_shape(height, width)
+    out, workers = np.empty((rows, columns, conv.cout), packed.dtype), Workers()
+
+    def layer() -> np.ndarray:
+        for threshold, map_, to in zip(thresholds, maps, signs):
+            threshold(map_, to.changed(), 0, height)
+        planes = packed.prepare(signs)
+
+        def strip(top: int, bottom: int) -> None:
+            np.multiply(packed.half_rows(planes, top, bottom)[:, :columns], 2, out=out[top:bottom], dtype=packed.dtype)
+
+        workers.run(strip, rows, columns * conv.cout)
+        return out
+
+    return layer
