@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bivm_ref.arch import preset
+from bivm_ref.errors import UserError
 from bivm_ref.packed import PackedBiVM, team, weights
 
 pytestmark = pytest.mark.skipif(not team.possible(), reason="a team is made by fork, on Linux alone")
@@ -105,10 +106,32 @@ def test_a_member_that_was_killed_is_an_error_and_the_next_frame_is_right() -> N
         one.step(frame)
         many.step(frame)
     os.kill(members(many)[0], signal.SIGKILL)
-    with pytest.raises((RuntimeError, BrokenPipeError)):
+    with pytest.raises(UserError, match="use one thread"):
         many.step(FRAMES[2])
     for frame in FRAMES[2:4]:
         np.testing.assert_array_equal(one.step(frame)[0], many.step(frame)[0])
+
+
+def test_no_room_for_processes_is_one_line_and_nothing_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second fork of two fails: the first member goes, and the engine can go on when there is room again."""
+    one, many, real, made = engine(), engine(threads=3), os.fork, []
+    one.step(FRAMES[0])
+    many.step(FRAMES[0])
+
+    def fork() -> int:
+        if made:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        made.append(real())
+        return made[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", fork)
+        with pytest.raises(UserError, match="fewer threads"):
+            many.step(FRAMES[1])
+    assert len(made) == 1 and not alive(made[0])
+    for frame in FRAMES[1:4]:
+        np.testing.assert_array_equal(one.step(frame)[0], many.step(frame)[0])
+    assert len(members(many)) == 2
 
 
 def test_ctrl_c_in_the_middle_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:

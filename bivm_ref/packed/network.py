@@ -49,6 +49,7 @@ class PackedBiVM:
         self._decoder = [DecoderStage(parts, f"decoder.d{i}") for i in (3, 2, 1, 0)]
         self._detail, self._heads = Detail(parts), Heads(parts)
         self._refiner = Refiner(parts)
+        self._at_the_end: weakref.finalize | None = None  # dismisses the team, if there is one
         self.reset()
 
     @classmethod
@@ -60,7 +61,7 @@ class PackedBiVM:
                  Linux only, elsewhere one
         size     a frame whose longer side exceeds it is reduced to it, and the refiner restores its
                  resolution; "trained": the size the file says it was trained at; None: never reduce
-        kernel   "xor", "table" or "auto" (per layer, see tune.py): the same integers, another speed
+        kernel   "xor", "table", "table4" or "auto" (per layer, see tune.py): the same integers, another speed
         dense    True computes the decoder's 3x3 everywhere, `BiVM(masked=False)`: an ablation
         table_budget_mb  megabytes that the tables may take in all (40); layers that find no room use "xor"
         Raises UserError when the file is not a network that this version knows, ValueError for senseless options.
@@ -119,11 +120,11 @@ class PackedBiVM:
     def _step_in_team(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The frame computed by several processes, see team.py."""
         workers = self._parts.workers
-        if workers.team is None:
-            made = team.Team.form(self.threads, lambda: self._frame(self._shared_frame), self._share)
-            self._dismiss = weakref.finalize(self, made.dismiss)
-        np.copyto(self._shared_frame, frame)
         try:
+            if workers.team is None:
+                made = team.Team.form(self.threads, lambda: self._frame(self._shared_frame), self._share)
+                self._at_the_end = weakref.finalize(self, made.dismiss)
+            np.copyto(self._shared_frame, frame)
             workers.team.begin()
             alpha, foreground = self._frame(self._shared_frame)
         except BaseException:  # the others stand somewhere in the middle of the frame
@@ -141,9 +142,9 @@ class PackedBiVM:
         self._shared_frame = arena.allocate(3 * pixels).reshape(*self._shape, 3)
 
     def _work_alone(self) -> None:
-        if self._parts.workers.team is not None:
-            self._dismiss()
-            self._parts.workers.team = None
+        if self._at_the_end is not None:
+            self._at_the_end()
+        self._parts.workers.team = self._at_the_end = None
         self._parts.memory = Memory()
 
     def _frame(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,8 +211,8 @@ class PackedBiVM:
         kind is "packed", "fixed" or "float", and why says why a layer is not packed. bytes are those of the
         stored weights. operations are multiply-accumulates per frame, of the size last seen (512 x 288 before
         the first); masked layers count their active share of that frame.
-        kernel is "xor", "table" or "" (not packed), table_bytes what its table takes in memory, and chosen says
-        what the choice rests on.
+        kernel is "xor", "table", "table4" or "" (not packed), table_bytes what its table takes in memory, and chosen
+        says what the choice rests on.
         """
         height, width = self._shape or NOMINAL
         small_h, small_w = reduced_size(height, width, self.size)

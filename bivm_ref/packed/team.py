@@ -23,6 +23,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bivm_ref.errors import UserError
+
 CACHE_LINE = 8  # of int64: two members' counters never share one
 PATIENCE = 5000  # looks between two questions whether everybody is still alive
 
@@ -63,27 +65,42 @@ class Team:
 
         prepare  is called with the team before the fork, to lay hands on memory that all members are to see
         """
-        team = cls(size)
-        prepare(team)
-        for rank in range(1, size):
-            read, write = os.pipe()
-            with warnings.catch_warnings():  # Python >= 3.12 warns of forking where other threads run, a video
-                warnings.simplefilter("ignore", DeprecationWarning)  # decoder's say; members never touch what those do
-                member = os.fork()
-            if member == 0:
-                team.rank = rank
-                for end in (write, *team._begin):  # else it would not notice that the leader is gone
-                    os.close(end)
-                team._follow(read, frame)
-            os.close(read)
-            team.members.append(member)
-            team._begin.append(write)
+        team, leader = cls(size), os.getpid()
+        try:
+            prepare(team)
+            for rank in range(1, size):
+                team._add(rank, frame)
+        except BaseException as error:
+            if os.getpid() != leader:  # a member that Ctrl-C met before it could ignore it
+                os._exit(1)
+            team.dismiss()
+            if isinstance(error, OSError):
+                raise UserError(f"no {size} processes could be started ({error.strerror}); close other programs, or "
+                                "use fewer threads") from error
+            raise
         return team
+
+    def _add(self, rank: int, frame: Callable[[], object]) -> None:
+        read, write = os.pipe()
+        with warnings.catch_warnings():  # Python >= 3.12 warns of forking where other threads run, a video
+            warnings.simplefilter("ignore", DeprecationWarning)  # decoder's say; members never touch what those do
+            member = os.fork()
+        if member == 0:
+            self.rank = rank
+            for end in (write, *self._begin):  # else it would not notice that the leader is gone
+                os.close(end)
+            self._follow(read, frame)
+        os.close(read)
+        self.members.append(member)
+        self._begin.append(write)
 
     def begin(self) -> None:
         """The leader's word to the others, who then run the frame as the leader does."""
-        for pipe in self._begin:
-            os.write(pipe, b".")
+        try:
+            for pipe in self._begin:
+                os.write(pipe, b".")
+        except BrokenPipeError as error:
+            raise _ended() from error
 
     def wait(self) -> None:
         """Until every member has come to this point of the program."""
@@ -113,15 +130,14 @@ class Team:
         self.members, self._begin = [], []
 
     def _check(self) -> None:
-        """Raises RuntimeError when a member is gone; a member whose leader is gone ends."""
+        """Raises UserError when a member is gone; a member whose leader is gone ends."""
         if self.rank:
             if os.getppid() != self._leader:
                 os._exit(0)
             return
         for member in self.members:
             if os.waitpid(member, os.WNOHANG)[0]:
-                raise RuntimeError(f"process {member}, which computed a part of the frame, was ended; with one thread "
-                                   "there is none to end")
+                raise _ended()
 
     def _follow(self, begin: int, frame: Callable[[], object]) -> None:
         """A member's whole life. It never returns into the program that it was forked from."""
@@ -135,6 +151,11 @@ class Team:
                 sys.stderr.write(f"bivm_ref: a part of a frame failed: {type(error).__name__}: {error}\n")
             os._exit(1)
         os._exit(0)
+
+
+def _ended() -> UserError:
+    return UserError("a process that computed a part of the frame was ended, perhaps for want of memory; "
+                     "close other programs, or use one thread")
 
 
 __all__ = ["Arena", "Team", "possible"]

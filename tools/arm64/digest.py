@@ -3,8 +3,7 @@
 Both sides read the same frames from a file: drawing them takes sines and exponentials, which two processors may
 round differently, and then the clips would differ before the engine has begun. Every whole number of every
 binary convolution, the masks, and the packed sign maps with which the memory enters the next frame must then be
-equal; alpha comes out of a float matrix product, whose order of sums is each machine's own, and may differ by
-1e-6.
+equal. So is alpha, as far as anybody saw; what is asked of it is 1e-6.
 
     python -m tools.arm64.digest CLIPS.npz OUT     writes OUT.json and OUT.npz
 """
