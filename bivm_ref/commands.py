@@ -94,8 +94,8 @@ def train(args) -> int:
     refine, finish = args.steps // 10, args.steps // 5
     phases = (Phase(args.steps - refine - finish, 96, 160), Phase(finish, 144, 256),
               Phase(refine, 144, 256, batch=1, frames=2, refine=True))
-    recipe = Recipe(arch=args.preset, binary=not args.float, phases=tuple(p for p in phases if p.steps),
-                    seed=args.seed, bf16=args.bf16, init=args.init)
+    recipe = Recipe(arch=args.preset, method="float" if args.float else "bivm", seed=args.seed, bf16=args.bf16,
+                    phases=tuple(p for p in phases if p.steps), init=args.init)
     _check_torch(args.device)
     out = _folder(args.out)
     try:

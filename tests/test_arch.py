@@ -11,7 +11,7 @@ from bivm_ref.arch import PRESETS, Arch, Block, preset
 from bivm_ref.cost import binary_weight_bytes, layer_costs, total_operations
 from bivm_ref.learn.export import pack
 from bivm_ref.net import BiVM
-from bivm_ref.net.binarize import BinaryConv2d
+from bivm_ref.net.binary import BinaryConv2d
 from bivm_ref.net.count import count_conv_macs
 from bivm_ref.packed import PackedBiVM
 

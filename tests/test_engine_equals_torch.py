@@ -15,7 +15,7 @@ import torch
 from bivm_ref.errors import UserError
 from bivm_ref.learn.export import export, pack
 from bivm_ref.net import BiVM
-from bivm_ref.net.binarize import BinaryConv2d, Sign
+from bivm_ref.net.binary import BinaryConv2d, Sign
 from bivm_ref.net.blocks import ConvGRU, Elastic, Norm
 from bivm_ref.net.decoder import DecoderStage
 from bivm_ref.packed import PackedBiVM
@@ -339,8 +339,8 @@ def test_explain_lists_every_layer(small: BiVM) -> None:
 
 
 def test_the_float_twin_cannot_be_packed() -> None:
-    with pytest.raises(ValueError, match="float twin"):
-        pack(BiVM("small", binary=False))
+    with pytest.raises(ValueError, match="'float' has no place"):
+        pack(BiVM("small", "float"))
 
 
 @pytest.mark.parametrize("options", [{"size": 0}, {"size": 9.5}, {"threads": 0}, {"threads": -2}, {"threads": 1.5},

@@ -17,7 +17,7 @@ from bivm_ref.errors import UserError
 from bivm_ref.learn.datasets import MixedClips
 from bivm_ref.learn.evaluate import evaluate, predict
 from bivm_ref.learn.losses import coarse_loss, laplacian_loss, matting_loss, temporal_loss
-from bivm_ref.learn.train import Phase, Recipe, TrainingStopped, load_model, load_state, save_atomic, train
+from bivm_ref.learn.train import Phase, Recipe, TrainingStopped, load_model, load_state, save_atomic, start_from, train
 from bivm_ref.net import BiVM, MattingOutput
 
 TINY = Recipe(arch="small", phases=(Phase(3, 32, 32, batch=2, frames=2), Phase(2, 32, 48, batch=1, frames=2),
@@ -174,8 +174,8 @@ def test_sample_i_is_always_the_same_clip():
 
 
 def test_float_twin_hands_its_weights_to_the_student(tmp_path):
-    twin = Recipe(binary=False, phases=(Phase(1, 32, 32, batch=1, frames=2),))
+    twin = Recipe(method="float", phases=(Phase(1, 32, 32, batch=1, frames=2),))
     train(twin, tmp_path / "twin", workers=0, progress=False)
     student = BiVM("small")
-    student.load_state_dict(finished(tmp_path / "twin"))
+    start_from(student, tmp_path / "twin" / "model.pt")
     assert torch.equal(student.head.weight, load_model(tmp_path / "twin" / "model.pt").head.weight)

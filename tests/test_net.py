@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from bivm_ref.arch import preset
 from bivm_ref.net import BiVM, ops
-from bivm_ref.net.binarize import BinaryConv2d, BiRealSTE, ClipSTE, Sign, weight_bits
+from bivm_ref.net.binarize import BiRealSTE, ClipSTE, method
+from bivm_ref.net.binary import BinaryConv2d, Sign, fold
 from bivm_ref.net.blocks import STEM_LEVELS, ConvGRU, Elastic, FixedPointStem, Norm, TwoBranch
 from bivm_ref.net.decoder import Thermometer, detail_mask, repeat_mask
 
@@ -27,14 +28,14 @@ def test_ste_golden_values(ste, gradient):
 def test_weight_bits_golden_values():
     """W = (.3, -.1, .2, -.6): centred (.35, -.05, .25, -.55), bits + - + -; the gradient passes the centring."""
     w = torch.tensor([0.3, -0.1, 0.2, -0.6]).view(1, 4, 1, 1).requires_grad_()
-    bits = weight_bits(w)
+    bits = method("bivm").weight(w)
     assert bits.flatten().tolist() == [1, -1, 1, -1]
     bits[0, 0].sum().backward()
     assert torch.allclose(w.grad.flatten(), torch.tensor([0.75, -0.25, -0.25, -0.25]))
 
 
 def test_zero_weights_become_plus_one():
-    assert weight_bits(torch.zeros(8, 8, 3, 3)).unique().tolist() == [1.0]
+    assert method("bivm").weight(torch.zeros(8, 8, 3, 3)).unique().tolist() == [1.0]
 
 
 def test_padding_adds_nothing():
@@ -189,7 +190,7 @@ def test_gru_keeps_or_takes_by_its_gate():
 
 def test_thermometer_counts_levels():
     """A mid-grey pixel passes the lower half of the eight thresholds of its colour."""
-    bits = Thermometer(8, True)(torch.tensor([0.5, 0.0, 1.0]).view(1, 3, 1, 1)).view(3, 8)
+    bits = Thermometer(8, "bivm")(torch.tensor([0.5, 0.0, 1.0]).view(1, 3, 1, 1)).view(3, 8)
     assert (bits > 0).sum(1).tolist() == [4, 0, 8]
 
 
@@ -239,7 +240,7 @@ def test_every_parameter_learns():
     """One training step reaches every parameter, refiner included, in the student and in its float twin."""
     for binary in (True, False):
         torch.manual_seed(1)
-        model = BiVM("small", binary=binary).train()
+        model = BiVM("small", "bivm" if binary else "float").train()
         torch.nn.init.normal_(model.refiner.head.weight)
         clip = torch.rand(2, 2, 3, 64, 64)
         large = torch.rand(2, 2, 3, 128, 128)
@@ -253,9 +254,9 @@ def test_every_parameter_learns():
 
 
 def test_twin_is_the_same_description_without_signs():
-    student, twin = BiVM("small"), BiVM("small", binary=False)
+    student, twin = fold(BiVM("small")), BiVM("small", "float")
     assert {k: v.shape for k, v in student.state_dict().items()} == {k: v.shape for k, v in twin.state_dict().items()}
-    conv = BinaryConv2d(8, 8, 3, binary=False)
+    conv = BinaryConv2d(8, 8, 3, how="float")
     x = torch.randn(1, 8, 4, 4)
     assert torch.equal(conv(x), F.conv2d(x, conv.weight, padding=1))
 

@@ -175,7 +175,7 @@ def test_thermometer_equals_torch(scale: int, thresholds: int) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype(np.uint8)
     levels[:8, :8], levels[8:, :8], levels[:8, 8:16] = 0, 255, 128
     bits = thermometer(theta, scale, ops.pooled_sums(levels)[scale])
-    module = torch_decoder.Thermometer(thresholds, binary=True)
+    module = torch_decoder.Thermometer(thresholds, "bivm")
     with torch.no_grad():
         module.sign.theta.copy_(torch.tensor(theta))
         signs = from_torch(module(torch_ops.pooled_pixels(to_torch(levels.astype(np.float32)), scale)))

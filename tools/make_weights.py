@@ -29,8 +29,9 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.train import Phase, Recipe, _arch, load_state, save_atomic, train, trained_size
+from bivm_ref.learn.train import Phase, Recipe, build_from, load_state, load_weights, save_atomic, train, trained_size
 from bivm_ref.net import BiVM
+from bivm_ref.net.binary import fold
 from bivm_ref.packed import PackedBiVM, weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,7 @@ DATA = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds
 # counts are what two shared CPU cores did in an afternoon; more of them would do good. The refiner comes last.
 REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
 RECIPES = {
-    "small-float": Recipe(arch="small", binary=False, bf16=True, seed=1, mix=(0.6, 0.4),
+    "small-float": Recipe(arch="small", method="float", bf16=True, seed=1, mix=(0.6, 0.4),
                           phases=(Phase(1100, 96, 160), Phase(400, 144, 256), REFINE)),
     "small": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
                     phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
@@ -75,9 +76,9 @@ def stopped_run(folder: Path) -> dict:
 
 
 def network(run: dict) -> BiVM:
-    model = BiVM(_arch(run["recipe"]["arch"]), binary=run["recipe"]["binary"])
-    model.load_state_dict(run["model"])
-    return model.eval()
+    model = build_from(run["recipe"])
+    load_weights(model, run["model"])
+    return fold(model).eval()
 
 
 def procedural_figures(model: BiVM) -> dict[str, float]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from bivm_ref.arch import Arch
 from bivm_ref.learn.train import load_model, load_state, trained_size
 from bivm_ref.net import BiVM
-from bivm_ref.net.binarize import BinaryConv2d
+from bivm_ref.net.binary import BinaryConv2d
 from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
 from bivm_ref.packed import weights
 from bivm_ref.packed.bits import unpack_weights

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bivm_ref.net.binarize import BinaryConv2d, weight_bits
+from bivm_ref.net.binary import BinaryConv2d
 from bivm_ref.net.bivm import BiVM
 from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
 from bivm_ref.packed import weights
 from bivm_ref.packed.bits import pack_weights
+
+EXPORTED = ("bivm", "bivm-no-branches")  # the same network once branches are merged
 
 
 def export(model: BiVM, path: str | Path, provenance: Mapping | None = None,
@@ -30,9 +32,13 @@ def export(model: BiVM, path: str | Path, provenance: Mapping | None = None,
 
 
 def pack(model: BiVM) -> dict[str, np.ndarray]:
-    """The tensors of `weights.schema(model.arch)`. ValueError for the float twin: it has no bits."""
-    if not model.binary:
-        raise ValueError("the float twin has no bits to pack; export a BiVM(binary=True)")
+    """The tensors of `weights.schema(model.arch)`, latent branches merged.
+
+    ValueError for another method than ours: the float twin has no bits, and the engine runs none of the others.
+    """
+    if model.method.name not in EXPORTED:
+        raise ValueError(f"a network of the method {model.method.name!r} has no place in a packed file, which holds "
+                         f"{' or '.join(EXPORTED)}")
     packer = _Packer()
     encoder, neck, decoder, refiner = model.encoder, model.neck, model.decoder, model.refiner
 
@@ -84,7 +90,7 @@ class _Packer:
         self.tensors.update({f"{prefix}.{name}": _numpy(value) for name, value in values.items()})
 
     def conv(self, name: str, conv: BinaryConv2d) -> None:
-        self.tensors[f"{name}.bits"] = pack_weights(_numpy(weight_bits(conv.weight.detach().cpu())))
+        self.tensors[f"{name}.bits"] = pack_weights(_numpy(conv.weight_bits().cpu()))
 
     def norm(self, prefix: str, norm: Norm) -> None:
         scale, shift = norm.folded()

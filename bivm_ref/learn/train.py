@@ -27,16 +27,22 @@ from bivm_ref.arch import Arch, preset
 from bivm_ref.errors import UserError
 from bivm_ref.learn.datasets import MixedClips, Phase
 from bivm_ref.learn.losses import matting_loss
-from bivm_ref.net import BiVM
-from bivm_ref.net.binarize import BinaryConv2d
+from bivm_ref.learn.mimic import Mimic, Mimicking, as_clips
+from bivm_ref.net import RVM, BiVM
+from bivm_ref.net.binary import BinaryConv2d, fold
+from bivm_ref.net.capture import Capture
+
+CALIBRATION_CLIPS = 16  # for the teacher's medians and information
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All that decides a run, kept in its checkpoint and in the weights' card."""
 
-    arch: str = "small"
-    binary: bool = True
+    arch: str = "small"  # a preset, an Arch as JSON, or "rvm", the float ancestor
+    method: str = "bivm"  # how it is binarized (`net.binarize.METHODS`); "float" is the float twin
+    masked: bool = True
+    mimic: Mimicking | None = None  # needs a teacher
     phases: tuple[Phase, ...] = (Phase(1500, 128, 128), Phase(500, 144, 256))
     lr: float = 2e-3
     warmup: int = 50
@@ -47,6 +53,7 @@ class Recipe:
     bf16: bool = False  # bfloat16 convolutions in training, for CPUs that have them
     mix: tuple[float, float] = (0.5, 0.5)  # odds of procedural figures against stills, of textures against scenes
     init: str | None = field(default=None, compare=False)  # a model.pt to start from: the float twin's
+    teacher: str | None = field(default=None, compare=False)  # a model.pt to mimic: the float twin's
 
     @property
     def steps(self) -> int:
@@ -85,6 +92,7 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
             skip = run.step - first_step
             part = dataclasses.replace(phase, steps=phase.steps - skip)
             data = MixedClips(part, _first_sample(recipe, run.step), recipe.seed, people, scenes, recipe.mix)
+            run.calibrate(data)
             loader = DataLoader(data, phase.batch, num_workers=workers, prefetch_factor=4 if workers else None)
             if phase.refine:
                 run.freeze_all_but_refiner()
@@ -103,8 +111,9 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
         bar.close()
         BinaryConv2d.train_dtype = torch.float32
     run.save_checkpoint()
-    save_atomic({"recipe": _as_data(recipe), "model": run.average.state_dict()}, folder / "model.pt")
-    return run.average.eval()
+    average = fold(copy.deepcopy(run.average))
+    save_atomic({"recipe": _as_data(recipe), "model": average.state_dict()}, folder / "model.pt")
+    return average.eval()
 
 
 class _Run:
@@ -113,12 +122,15 @@ class _Run:
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder, self.device, self.step = recipe, folder, device, 0
-        self.model = BiVM(_arch(recipe.arch), binary=recipe.binary).to(device)
+        self.model = build(recipe.arch, recipe.method, recipe.masked)
         if recipe.init:
-            self.model.load_state_dict(load_state(recipe.init)["model"])
+            start_from(self.model, recipe.init)
+        self.model.to(device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.lr)
-        self.seconds, self.refining = 0.0, False
+        self.mimic = self._mimic()
+        learning = [*self.model.parameters(), *(self.mimic.parameters() if self.mimic else ())]
+        self.optimiser = torch.optim.Adam(learning, lr=recipe.lr)
+        self.seconds = 0.0
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
             self._resume(checkpoint)
@@ -131,10 +143,27 @@ class _Run:
         self.model.load_state_dict(data["model"])
         self.average.load_state_dict(data["average"])
         self.optimiser.load_state_dict(data["optimiser"])
+        if self.mimic:
+            self.mimic.load_state_dict(data["mimic"])
         self.step, self.seconds = data["step"], data["seconds"]
 
+    def _mimic(self) -> Mimic | None:
+        if self.recipe.mimic is None:
+            return None
+        if self.recipe.teacher is None:
+            raise UserError("mimicking needs a teacher; name the float twin's model.pt")
+        try:
+            return Mimic(self.model, load_model(self.recipe.teacher), self.recipe.mimic).to(self.device)
+        except ValueError as error:
+            raise UserError(f"{self.recipe.teacher}: {error}") from error
+
+    def calibrate(self, data: MixedClips) -> None:
+        """Medians and information of the teacher's channels, once, on the first clips of the run."""
+        if self.mimic and self.step == 0:
+            count = min(CALIBRATION_CLIPS, len(data))
+            self.mimic.calibrate(*(x.to(self.device) for x in as_clips(data[i] for i in range(count))))
+
     def freeze_all_but_refiner(self) -> None:
-        self.refining = True
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name.startswith("refiner."))
 
@@ -150,8 +179,9 @@ class _Run:
             self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        output = self.model(frames, large=large)
-        terms = matting_loss(output, alpha, foreground)
+        if (how := getattr(self.model, "method", None)) is not None:
+            how.progress = self.step / self.recipe.steps
+        terms = self._loss(frames, alpha, foreground, large)
         if not math.isfinite(terms["total"].item()):
             raise TrainingStopped(f"the loss is not finite at step {self.step}; {self.folder / 'checkpoint.pt'} holds "
                                   "the last good state: lower --lr and run again")
@@ -162,6 +192,18 @@ class _Run:
         self.step += 1
         self._average()
         return {name: value.item() for name, value in terms.items()}
+
+    def _loss(self, frames: Tensor, alpha: Tensor, foreground: Tensor, large: Tensor | None) -> dict[str, Tensor]:
+        """The matting losses and, outside the refiner's phase, the mimicking; their sum is "total"."""
+        if large is not None:
+            return matting_loss(self.model(frames, large=large), alpha, foreground)
+        if self.mimic is None:
+            return matting_loss(self.model(frames), alpha, foreground)
+        with Capture(self.model, self.recipe.mimic.stages) as maps:
+            terms = matting_loss(self.model(frames), alpha, foreground)
+        terms["mimic"] = self.mimic.loss(self.model, maps, frames, alpha)
+        terms["total"] = terms["total"] + terms["mimic"]
+        return terms
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -182,9 +224,12 @@ class _Run:
         return self.seconds + time.monotonic() - self.clock
 
     def save_checkpoint(self) -> None:
-        save_atomic({"recipe": _as_data(self.recipe), "step": self.step, "seconds": self._elapsed(),
-                     "model": self.model.state_dict(), "average": self.average.state_dict(),
-                     "optimiser": self.optimiser.state_dict()}, self.folder / "checkpoint.pt")
+        data = {"recipe": _as_data(self.recipe), "step": self.step, "seconds": self._elapsed(),
+                "model": self.model.state_dict(), "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict()}
+        if self.mimic:
+            data["mimic"] = self.mimic.state_dict()
+        save_atomic(data, self.folder / "checkpoint.pt")
 
 
 def _halve(clip: Tensor) -> Tensor:
@@ -217,10 +262,9 @@ def _arch(arch: str) -> Arch:
 
 
 def _as_data(recipe: Recipe) -> dict:
-    """The recipe as plain data, without the path it started from."""
+    """The recipe as plain data, without the paths it read."""
     data = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    data.pop("init")
-    return data
+    return {name: value for name, value in data.items() if name not in ("init", "teacher")}
 
 
 def save_atomic(data: dict, path: Path) -> None:
@@ -255,14 +299,43 @@ def trained_size(recipe: dict) -> int:
     return max(sizes, default=512)
 
 
-def load_model(path: str | Path) -> BiVM:
+def build(arch: str, how: str, masked: bool = True) -> BiVM | RVM:
+    """A new network with random weights. ValueError for an unknown arch or method."""
+    return RVM() if arch == "rvm" else BiVM(_arch(arch), how, masked)
+
+
+def build_from(recipe: dict) -> BiVM | RVM:
+    """The network that a stored recipe describes; recipes of before `method` said `binary`."""
+    how = recipe.get("method") or ("bivm" if recipe["binary"] else "float")
+    return build(recipe["arch"], how, recipe.get("masked", True))
+
+
+def load_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """`load_state_dict`, for a finished run's weights too: their branches are merged, so the model's are dropped.
+    RuntimeError, as torch says it, where they do not fit."""
+    if not any(".branches." in name for name in state):
+        fold(model)
+    model.load_state_dict(state)
+
+
+def start_from(model: nn.Module, path: str | Path) -> None:
+    """Begin with the weights of a finished run, of another method perhaps: what both have is taken over, branches and
+    whatever else is new start as they are. UserError when a weight has another shape."""
+    mine, theirs = model.state_dict(), load_model(path).state_dict()
+    odd = [name for name, value in theirs.items() if name in mine and mine[name].shape != value.shape]
+    if odd or not set(mine) & set(theirs):
+        raise UserError(f"{path}: holds another architecture's weights; name a run of the same preset")
+    model.load_state_dict({**mine, **{name: value for name, value in theirs.items() if name in mine}})
+
+
+def load_model(path: str | Path) -> BiVM | RVM:
     """The averaged model of a finished run (`model.pt`), in evaluation mode."""
     data = load_state(path)
     if not isinstance(data, dict) or "recipe" not in data or "model" not in data:
         raise UserError(f"{path}: holds no model; give the model.pt that `bivm-ref train` wrote")
-    model = BiVM(_arch(data["recipe"]["arch"]), binary=data["recipe"]["binary"])
+    model = build_from(data["recipe"])
     try:
-        model.load_state_dict(data["model"])
+        load_weights(model, data["model"])
     except RuntimeError as error:
         raise UserError(f"{path}: was trained with another architecture than this version's "
                         f"{data['recipe']['arch']!r}; train again") from error

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from bivm_ref.arch import Arch, preset
 from bivm_ref.net import ops
+from bivm_ref.net.binarize import Method
+from bivm_ref.net.binarize import method as find_method
 from bivm_ref.net.blocks import Head
 from bivm_ref.net.decoder import Decoder, detail_mask
 from bivm_ref.net.encoder import CoarseHead, Encoder, Neck
@@ -21,7 +23,8 @@ class BiVM(nn.Module):
     """Recurrent binarized matting of a clip.
 
     arch     an `Arch` or a preset's name
-    binary   False builds the float twin: the same description with every sign taken out
+    method   a binarization method, or its name (`binarize.METHODS`); "float" builds the float twin: the same
+             description with every sign taken out
     masked   False computes the decoder's 3x3 everywhere (an ablation)
 
     forward(clip (B, T, 3, H, W) float in [0, 1], state=None, large=None) -> MattingOutput with
@@ -30,19 +33,20 @@ class BiVM(nn.Module):
     brings alpha and foreground to that size. Raises ValueError for other shapes.
     """
 
-    def __init__(self, arch: Arch | str = "default", binary: bool = True, masked: bool = True) -> None:
+    def __init__(self, arch: Arch | str = "default", method: Method | str = "bivm", masked: bool = True) -> None:
         super().__init__()
         self.arch = preset(arch) if isinstance(arch, str) else arch
-        self.binary, self.masked = binary, masked
-        self.encoder = Encoder(self.arch, binary)
-        self.neck = Neck(self.arch, binary)
-        self.coarse = CoarseHead(self.arch, binary)
-        self.decoder = Decoder(self.arch, binary)
+        how = find_method(method)
+        self.method, self.masked = how, masked
+        self.encoder = Encoder(self.arch, how)
+        self.neck = Neck(self.arch, how)
+        self.coarse = CoarseHead(self.arch, how)
+        self.decoder = Decoder(self.arch, how)
         self.head = Head(self.arch.detail, 4)  # 3 foreground residuals and alpha
         nn.init.normal_(self.head.weight, std=0.05)
         with torch.no_grad():
             self.head.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.3]))
-        self.refiner = Refiner(self.arch, binary)
+        self.refiner = Refiner(self.arch, how)
 
     def forward(self, clip: Tensor, state: list[Tensor] | None = None, large: Tensor | None = None) -> MattingOutput:
         if clip.ndim != 5 or clip.shape[2] != 3:
@@ -69,6 +73,10 @@ class BiVM(nn.Module):
         out = ops.leaky_clamp(out, self.training).unflatten(0, batch)
         return MattingOutput(alpha=out[:, :, 3:], foreground=out[:, :, :3],
                              coarse_alpha=coarse.unflatten(0, batch), state=[h16, *after])
+
+    @property
+    def binary(self) -> bool:
+        return self.method.binary
 
     def mask(self, output: MattingOutput) -> Tensor:
         """The mask that a forward pass used, (B, T, 1, h, w) of 0 and 1 at scale 16, from its output."""

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from bivm_ref.arch import Block
 from bivm_ref.net import ops
-from bivm_ref.net.binarize import BinaryConv2d, Sign
+from bivm_ref.net.binarize import Method, method
+from bivm_ref.net.binary import BinaryConv2d, Sign
 
 STEM_LEVELS = 2047  # largest 12-bit weight: 27 taps x 255 x 2047 < 2^24, so float32 sums are exact
 
@@ -83,6 +84,34 @@ class FixedPointStem(nn.Module):
         return self.act(self.norm(self.dot(levels)))
 
 
+def new_gain(channels: int, how: Method) -> nn.Parameter | None:
+    """g of the elastic shortcut, one per channel, init 1; None for methods whose shortcuts have no gain."""
+    return nn.Parameter(torch.ones(channels)) if how.shortcut == "elastic" else None
+
+
+def scaled(x: Tensor, gain: nn.Parameter | None) -> Tensor:
+    return x if gain is None else x * gain.view(-1, 1, 1)
+
+
+class RPReLU(nn.Module):
+    """PReLU(x + b1) + b2, all three learned per channel (ReActNet)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.before = nn.Parameter(torch.zeros(channels))
+        self.prelu = nn.PReLU(channels)
+        self.after = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.prelu(x + self.before.view(-1, 1, 1)) + self.after.view(-1, 1, 1)
+
+
+def activation(channels: int, how: Method) -> nn.Module:
+    """What follows a binary convolution and its shortcut in that method."""
+    kinds = {"none": nn.Identity, "hardtanh": nn.Hardtanh, "prelu": nn.PReLU, "rprelu": RPReLU}
+    return kinds[how.activation](channels) if how.activation in ("prelu", "rprelu") else kinds[how.activation]()
+
+
 class Elastic(nn.Module):
     """One binary convolution with its elastic shortcut, for every channel ratio and stride.
 
@@ -94,28 +123,31 @@ class Elastic(nn.Module):
     x (B, cin, H, W) -> (B, cout, H/stride, W/stride).
     """
 
-    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, binary: bool = True) -> None:
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, how: Method | str = "bivm") -> None:
         super().__init__()
-        self.stride, self.cout = stride, cout
-        self.sign = Sign(cin, binary)
-        self.conv = BinaryConv2d(cin, cout, kernel, stride, binary)
+        how = method(how)
+        self.stride, self.cout, self.has_shortcut = stride, cout, how.shortcut != "none"
+        self.sign = Sign(cin, how)
+        self.conv = BinaryConv2d(cin, cout, kernel, stride, how)
         self.norm = Norm(cout)
-        self.gain = nn.Parameter(torch.ones(cout))
-        self.act = nn.PReLU(cout)
+        self.gain = new_gain(cout, how)
+        self.act = activation(cout, how)
 
-    def shortcut(self, x: Tensor) -> Tensor:
+    def shortcut(self, x: Tensor) -> Tensor | float:
+        if not self.has_shortcut:
+            return 0.0
         x = ops.average_pool(x) if self.stride == 2 else x
-        return ops.resample_channels(x, self.cout) * self.gain.view(-1, 1, 1)
+        return scaled(ops.resample_channels(x, self.cout), self.gain)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.norm(self.conv(self.sign(x))) + self.shortcut(x))
 
 
-def elastic_block(block: Block, binary: bool) -> nn.Sequential:
+def elastic_block(block: Block, how: Method) -> nn.Sequential:
     """The two elastic convolutions of an `arch.Block`, named "spatial" and "point"."""
     layers = nn.Sequential()
     for part, kernel, cin, cout, stride in block.parts():
-        layers.add_module(part, Elastic(cin, cout, kernel, stride, binary))
+        layers.add_module(part, Elastic(cin, cout, kernel, stride, how))
     return layers
 
 
@@ -128,10 +160,11 @@ class TwoBranch(nn.Module):
     active positions. bits (B, cin, H, W), mask (B, 1, H, W) of 0 and 1 or None (dense) -> (B, cout, H, W).
     """
 
-    def __init__(self, cin: int, cout: int, binary: bool = True) -> None:
+    def __init__(self, cin: int, cout: int, how: Method | str = "bivm") -> None:
         super().__init__()
-        self.k3 = BinaryConv2d(cin, cout, 3, binary=binary)
-        self.k1 = BinaryConv2d(cin, cout, 1, binary=binary)
+        how = method(how)
+        self.k3 = BinaryConv2d(cin, cout, 3, how=how)
+        self.k1 = BinaryConv2d(cin, cout, 1, how=how)
         self.norm3, self.norm1 = Norm(cout), Norm(cout)
 
     def forward(self, bits: Tensor, mask: Tensor | None) -> Tensor:
@@ -150,18 +183,19 @@ class ConvGRU(nn.Module):
     not a convex mix and was seen to reach 157); here |h| <= 1 always. x, h (B, c, H, W) -> h (B, c, H, W).
     """
 
-    def __init__(self, channels: int, binary: bool = True) -> None:
+    def __init__(self, channels: int, how: Method | str = "bivm") -> None:
         super().__init__()
-        self.sign_x, self.sign_h, self.sign_rh = (Sign(channels, binary) for _ in range(3))
-        self.gates = TwoBranch(2 * channels, 2 * channels, binary)
-        self.candidate = TwoBranch(2 * channels, channels, binary)
-        self.gain = nn.Parameter(torch.ones(channels))
+        how = method(how)
+        self.sign_x, self.sign_h, self.sign_rh = (Sign(channels, how) for _ in range(3))
+        self.gates = TwoBranch(2 * channels, 2 * channels, how)
+        self.candidate = TwoBranch(2 * channels, channels, how)
+        self.gain, self.has_shortcut = new_gain(channels, how), how.shortcut != "none"
 
     def forward(self, x: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
         bits_x = self.sign_x(x)
         z, r = ops.hard_sigmoid(self.gates(torch.cat((bits_x, self.sign_h(h)), 1), mask)).chunk(2, 1)
         bits = torch.cat((bits_x, self.sign_rh(r * h)), 1)
-        c = ops.hard_tanh(self.candidate(bits, mask) + x * self.gain.view(-1, 1, 1))
+        c = ops.hard_tanh(self.candidate(bits, mask) + (scaled(x, self.gain) if self.has_shortcut else 0.0))
         return h + z * (c - h)
 
 
@@ -171,9 +205,9 @@ class RecurrentHalf(nn.Module):
     x (B, T, C, H, W), h (B, C/2, H, W) or None (zeros), mask (B, T, 1, H, W) or None -> (x, last h).
     """
 
-    def __init__(self, channels: int, binary: bool = True) -> None:
+    def __init__(self, channels: int, how: Method | str = "bivm") -> None:
         super().__init__()
-        self.gru = ConvGRU(channels // 2, binary)
+        self.gru = ConvGRU(channels // 2, how)
 
     def forward(self, x: Tensor, h: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         through, remembered = x.chunk(2, 2)

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from bivm_ref.arch import Arch
 from bivm_ref.net import ops
-from bivm_ref.net.binarize import BinaryConv2d, Sign
-from bivm_ref.net.blocks import Norm, RecurrentHalf, TwoBranch
+from bivm_ref.net.binarize import Method
+from bivm_ref.net.binary import BinaryConv2d, Sign
+from bivm_ref.net.blocks import Norm, RecurrentHalf, TwoBranch, activation, new_gain, scaled
 
 
 def detail_mask(coarse_alpha: Tensor, tau: float) -> Tensor:
@@ -42,16 +43,16 @@ class Thermometer(nn.Module):
     pixels (N, 3, H, W) in [0, 1] -> (N, 3 * thresholds, H, W), colour by colour.
     """
 
-    def __init__(self, thresholds: int, binary: bool) -> None:
+    def __init__(self, thresholds: int, how: Method) -> None:
         super().__init__()
         self.thresholds = thresholds
-        self.sign = Sign(3 * thresholds, binary)
+        self.sign = Sign(3 * thresholds, how, theta=True)  # without thresholds it would say nothing
         with torch.no_grad():
             self.sign.theta.copy_((-(torch.arange(thresholds) + 0.5) / thresholds).repeat(3))
 
     def forward(self, pixels: Tensor) -> Tensor:
         repeated = pixels.repeat_interleave(self.thresholds, 1)
-        if not self.sign.binary:  # the float twin keeps the ramp around each threshold
+        if not self.sign.method.binary:  # the float twin keeps the ramp around each threshold
             return torch.clamp((repeated + self.sign.theta.view(-1, 1, 1)) * self.thresholds, -1.0, 1.0)
         return self.sign(repeated)
 
@@ -64,16 +65,22 @@ class DecoderStage(nn.Module):
     x (B, T, C, h, w), skip (B, T, S, 2h, 2w) or None, levels (B*T, 3, H, W), mask (B*T, 1, h16, w16).
     """
 
-    def __init__(self, below: int, skip: int, arch: Arch, cout: int, scale: int, binary: bool) -> None:
+    def __init__(self, below: int, skip: int, arch: Arch, cout: int, scale: int, how: Method) -> None:
         super().__init__()
         self.scale, self.cout = scale, cout
-        self.sign_up = Sign(below, binary)
-        self.sign_skip = Sign(skip, binary) if skip else None
-        self.rgb = Thermometer(arch.thresholds, binary)
-        self.conv = TwoBranch(below + skip + arch.rgb, cout, binary)
-        self.gain = nn.Parameter(torch.ones(cout))
-        self.act = nn.PReLU(cout)
-        self.memory = RecurrentHalf(cout, binary) if scale > 1 else None
+        self.sign_up = Sign(below, how)
+        self.sign_skip = Sign(skip, how) if skip else None
+        self.rgb = Thermometer(arch.thresholds, how)
+        self.conv = TwoBranch(below + skip + arch.rgb, cout, how)
+        self.gain, self.has_shortcut = new_gain(cout, how), how.shortcut != "none"
+        self.act = activation(cout, how)
+        self.memory = RecurrentHalf(cout, how) if scale > 1 else None
+
+    def shortcut(self, x: Tensor) -> Tensor | float:
+        """g * up(R(x)): R first, since it leaves fewer channels to enlarge."""
+        if not self.has_shortcut:
+            return 0.0
+        return scaled(ops.upsample(ops.resample_channels(x, self.cout), self.training), self.gain)
 
     def forward(self, x: Tensor, skip: Tensor | None, levels: Tensor, mask: Tensor | None,
                 h: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -85,7 +92,7 @@ class DecoderStage(nn.Module):
         bits.append(self.rgb(ops.pooled_pixels(levels, self.scale)))
         mask = None if mask is None else repeat_mask(mask, 16 // self.scale)
         y = self.conv(torch.cat(bits, 1), mask)
-        y = y + ops.upsample(ops.resample_channels(x, self.cout), self.training) * self.gain.view(-1, 1, 1)
+        y = y + self.shortcut(x)
         y = self.act(y).unflatten(0, clip)
         if self.memory is None:
             return y, None
@@ -95,12 +102,12 @@ class DecoderStage(nn.Module):
 class Detail(nn.Module):
     """The last 3x3, at full resolution, on active positions alone: y = x + M * PReLU(BN(bconv3x3(sign(x))))."""
 
-    def __init__(self, channels: int, binary: bool) -> None:
+    def __init__(self, channels: int, how: Method) -> None:
         super().__init__()
-        self.sign = Sign(channels, binary)
-        self.conv = BinaryConv2d(channels, channels, 3, binary=binary)
+        self.sign = Sign(channels, how)
+        self.conv = BinaryConv2d(channels, channels, 3, how=how)
         self.norm = Norm(channels)
-        self.act = nn.PReLU(channels)
+        self.act = activation(channels, how)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         y = self.act(self.norm(self.conv(self.sign(x))))
@@ -110,15 +117,15 @@ class Detail(nn.Module):
 class Decoder(nn.Module):
     """d3, d2, d1 with memory, then d0 at full resolution. Returns (N, detail, H, W) and the three hidden states."""
 
-    def __init__(self, arch: Arch, binary: bool) -> None:
+    def __init__(self, arch: Arch, how: Method) -> None:
         super().__init__()
         f1, f2, f3, _ = arch.features
         d3, d2, d1 = arch.decoder
-        self.d3 = DecoderStage(arch.neck, f3, arch, d3, 8, binary)
-        self.d2 = DecoderStage(d3, f2, arch, d2, 4, binary)
-        self.d1 = DecoderStage(d2, f1, arch, d1, 2, binary)
-        self.d0 = DecoderStage(d1, 0, arch, arch.detail, 1, binary)
-        self.detail = Detail(arch.detail, binary)
+        self.d3 = DecoderStage(arch.neck, f3, arch, d3, 8, how)
+        self.d2 = DecoderStage(d3, f2, arch, d2, 4, how)
+        self.d1 = DecoderStage(d2, f1, arch, d1, 2, how)
+        self.d0 = DecoderStage(d1, 0, arch, arch.detail, 1, how)
+        self.detail = Detail(arch.detail, how)
 
     def forward(self, neck: Tensor, features: list[Tensor], levels: Tensor, mask: Tensor | None,
                 state: list[Tensor | None]) -> tuple[Tensor, list[Tensor]]:

@@ -7,18 +7,19 @@ from torch import Tensor, nn
 
 from bivm_ref.arch import Arch
 from bivm_ref.net import ops
-from bivm_ref.net.binarize import BinaryConv2d, Sign
+from bivm_ref.net.binarize import Method
+from bivm_ref.net.binary import BinaryConv2d, Sign
 from bivm_ref.net.blocks import Elastic, FixedPointStem, RecurrentHalf, elastic_block
 
 
 class Encoder(nn.Module):
     """levels (N, 3, H, W) -> f1 (N, ., H/2, W/2), f2 (1/4), f3 (1/8), f4 (1/16)."""
 
-    def __init__(self, arch: Arch, binary: bool) -> None:
+    def __init__(self, arch: Arch, how: Method) -> None:
         super().__init__()
         self.f1 = FixedPointStem(arch.stem)
         for i, blocks in enumerate(arch.stages):
-            self.add_module(f"f{i + 2}", nn.Sequential(*(elastic_block(b, binary) for b in blocks)))
+            self.add_module(f"f{i + 2}", nn.Sequential(*(elastic_block(b, how) for b in blocks)))
 
     def forward(self, levels: Tensor) -> list[Tensor]:
         features = [self.f1(levels)]
@@ -35,11 +36,11 @@ class BinaryLRASPP(nn.Module):
     x (N, f4, h, w) -> (N, neck, h, w).
     """
 
-    def __init__(self, cin: int, cout: int, binary: bool) -> None:
+    def __init__(self, cin: int, cout: int, how: Method) -> None:
         super().__init__()
-        self.value = Elastic(cin, cout, 1, binary=binary)
-        self.sign_mean = Sign(cin, binary)
-        self.gate = BinaryConv2d(cin, cout, 1, binary=binary)
+        self.value = Elastic(cin, cout, 1, how=how)
+        self.sign_mean = Sign(cin, how)
+        self.gate = BinaryConv2d(cin, cout, 1, how=how)
         # one value per image is too few for a batch norm: a plain affine, A * dot + B
         self.gate_scale = nn.Parameter(torch.full((cout,), cin**-0.5))
         self.gate_shift = nn.Parameter(torch.full((cout,), 1.5))
@@ -56,10 +57,10 @@ class BinaryLRASPP(nn.Module):
 class Neck(nn.Module):
     """LR-ASPP, then a dense ConvGRU on half of the channels. f4 (B, T, C, h, w) -> ((B, T, neck, h, w), state)."""
 
-    def __init__(self, arch: Arch, binary: bool) -> None:
+    def __init__(self, arch: Arch, how: Method) -> None:
         super().__init__()
-        self.aspp = BinaryLRASPP(arch.features[3], arch.neck, binary)
-        self.memory = RecurrentHalf(arch.neck, binary)
+        self.aspp = BinaryLRASPP(arch.features[3], arch.neck, how)
+        self.memory = RecurrentHalf(arch.neck, how)
 
     def forward(self, f4: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
         x = self.aspp(f4.flatten(0, 1)).unflatten(0, f4.shape[:2])
@@ -72,9 +73,9 @@ class CoarseHead(nn.Module):
     The 16 products are added in a fixed order, since the mask compares the result with tau.
     """
 
-    def __init__(self, arch: Arch, binary: bool) -> None:
+    def __init__(self, arch: Arch, how: Method) -> None:
         super().__init__()
-        self.conv = Elastic(arch.neck, arch.coarse, 3, binary=binary)
+        self.conv = Elastic(arch.neck, arch.coarse, 3, how=how)
         self.weight = nn.Parameter(torch.randn(arch.coarse) * 0.1)
         self.bias = nn.Parameter(torch.tensor([0.3]))
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from bivm_ref.arch import Arch
 from bivm_ref.net import ops
+from bivm_ref.net.binarize import Method
 from bivm_ref.net.blocks import Elastic, Head, Norm
 
 
@@ -27,11 +28,11 @@ class Refiner(nn.Module):
     Returns (N, 4, H, W): foreground and alpha at the large size, not yet clamped.
     """
 
-    def __init__(self, arch: Arch, binary: bool) -> None:
+    def __init__(self, arch: Arch, how: Method) -> None:
         super().__init__()
         self.norm = Norm(8)
-        self.mix = Elastic(8 + arch.detail, arch.refiner, 1, binary=binary)
-        self.hidden = Elastic(arch.refiner, arch.refiner, 1, binary=binary)
+        self.mix = Elastic(8 + arch.detail, arch.refiner, 1, how=how)
+        self.hidden = Elastic(arch.refiner, arch.refiner, 1, how=how)
         self.head = Head(arch.refiner, 4)
         nn.init.zeros_(self.head.weight)  # start as out = box mean of the matte
         nn.init.zeros_(self.head.bias)

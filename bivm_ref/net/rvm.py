@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bivm_ref.net.ops import leaky_clamp
 from bivm_ref.net.output import MattingOutput
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -301,7 +302,8 @@ class RVM(nn.Module):
             y = self.refiner(clip.flatten(0, 1), small.flatten(0, 1), y, hidden)
         y = y.unflatten(0, clip.shape[:2])
         residual, alpha = y.split([3, 1], dim=2)
-        return MattingOutput(alpha.clamp(0, 1), (clip + residual).clamp(0, 1), None, state)
+        alpha, foreground = (leaky_clamp(x, self.training) for x in (alpha, clip + residual))
+        return MattingOutput(alpha, foreground, None, state)
 
     def segment(self, clip: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Second training task, on segmentation data: person logits (B, T, 1, H, W) and the state."""

@@ -1,0 +1,176 @@
+"""Every method side by side, and ours with its parts taken out one by one: many short trainings, one protocol.
+
+A run is an arm (what is trained) and a seed (weights and clips; the same clips for every arm of that seed). All arms
+start from random weights and take the same number of steps; those that mimic are taught by the float twin of the
+same seed, which was trained by the same protocol. A finished run is one line of `results.jsonl`, with every figure
+of every held-out clip, so that tables, intervals and figures can be made again without training
+(`bivm_ref.results`). An interrupted comparison goes on where it was, inside a run too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from bivm_ref.clips import procedural_clip
+from bivm_ref.errors import UserError
+from bivm_ref.learn.evaluate import predict
+from bivm_ref.learn.mimic import Mimicking
+from bivm_ref.learn.train import Phase, Recipe, train
+from bivm_ref.metrics import clip_metrics
+
+CLIPS_FROM = 10_004_000  # seeds of the clips that are reported on; nothing is chosen by them
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained: an architecture ("preset" is the protocol's), a method, the mask, the mimicking."""
+
+    label: str
+    method: str = "bivm"
+    arch: str = "preset"
+    masked: bool = True
+    mimic: Mimicking | None = None
+    group: str = "method"  # "float", "method" or "ablation"
+
+    @property
+    def binary(self) -> bool:
+        return self.group != "float"
+
+
+FULL = Mimicking()
+ARMS: dict[str, Arm] = {
+    "float": Arm("float twin", "float", group="float"),
+    "rvm": Arm("RVM", "float", arch="rvm", group="float"),
+    "bnn": Arm("BNN", "bnn"),
+    "xnor": Arm("XNOR-Net", "xnor"),
+    "dorefa": Arm("DoReFa (±1)", "dorefa"),
+    "bireal": Arm("Bi-Real", "bireal"),
+    "irnet": Arm("IR-Net", "irnet"),
+    "reactnet": Arm("ReActNet", "reactnet"),
+    "recu": Arm("ReCU", "recu"),
+    "bimatting": Arm("BiMatting", "bimatting"),
+    "bivm": Arm("BiVM (ours)", mimic=FULL),
+    "no-shortcut": Arm("− elastic shortcuts", "bivm-no-shortcut", mimic=FULL, group="ablation"),
+    "no-branches": Arm("− evolvable branches", "bivm-no-branches", mimic=FULL, group="ablation"),
+    "no-mask": Arm("− mask", masked=False, mimic=FULL, group="ablation"),
+    "no-mimicking": Arm("− mimicking", group="ablation"),
+    "no-localization": Arm("− localization", mimic=dataclasses.replace(FULL, localized=False), group="ablation"),
+    "no-bits": Arm("− bit term", mimic=dataclasses.replace(FULL, bits=0.0), group="ablation"),
+    "no-information": Arm("− information weights", mimic=dataclasses.replace(FULL, informed=False), group="ablation"),
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all runs share. Steps at one size, learning rate falling over the last `decay` of them."""
+
+    preset: str = "small"
+    steps: int = 600
+    height: int = 128
+    width: int = 128
+    batch: int = 4
+    frames: int = 2
+    lr: float = 2e-3
+    decay: float = 0.5
+    ema: float = 0.99
+    bf16: bool = True
+    clips: int = 64
+    clip_frames: int = 8
+
+    def recipe(self, arm: Arm, seed: int, teacher: Path | None) -> Recipe:
+        return Recipe(arch=self.preset if arm.arch == "preset" else arm.arch, method=arm.method, masked=arm.masked,
+                      mimic=arm.mimic, phases=(Phase(self.steps, self.height, self.width, self.batch, self.frames),),
+                      lr=self.lr, decay=self.decay, warmup=min(50, self.steps // 10), ema=self.ema, seed=seed,
+                      bf16=self.bf16, mix=(1.0, 0.0), teacher=str(teacher) if arm.mimic and teacher else None)
+
+    def quick(self) -> Protocol:
+        """A protocol that takes minutes, to see that everything runs; its figures mean nothing."""
+        return dataclasses.replace(self, steps=10, height=64, width=64, batch=2, clips=3, clip_frames=3)
+
+
+def compare(out: str | Path, arms: Iterable[str], seeds: Iterable[int], protocol: Protocol | None = None,
+            jobs: int = 1, progress: bool = True) -> list[dict]:
+    """Train and measure every arm with every seed that is not in `out`/results.jsonl yet; returns all its rows.
+
+    jobs: runs at a time, one thread each. A float twin that an arm needs as teacher is run first, whether it was asked
+    for or not. Raises UserError for an unknown arm and for a folder that holds another protocol's results.
+    """
+    protocol, out = protocol or Protocol(), Path(out)
+    arms, seeds = list(arms), list(seeds)
+    unknown = [arm for arm in arms if arm not in ARMS]
+    if unknown:
+        raise UserError(f"unknown arm {unknown[0]!r}; choose among {', '.join(ARMS)}")
+    out.mkdir(parents=True, exist_ok=True)
+    done = {(row["arm"], row["seed"]) for row in read(out, protocol)}
+    wanted = [(arm, seed) for seed in seeds for arm in arms]
+    twins = [("float", seed) for seed in seeds if any(ARMS[arm].mimic for arm in arms)]
+    first = [run for run in dict.fromkeys(twins) if run not in done or not _model(out, *run).exists()]
+    then = [run for run in wanted if run not in done and run not in first]
+    with tqdm(total=len(first) + len(then), desc="compare", unit="run", disable=not progress) as bar, \
+            ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for part in (first, then):
+            running = {pool.submit(run_one, out, arm, seed, protocol): (arm, seed) for arm, seed in part}
+            for finished in as_completed(running):
+                row = finished.result()
+                if (row["arm"], row["seed"]) not in done:
+                    append(out, row)
+                bar.set_postfix_str(f"{row['arm']} {row['seed']}: MAD {sum(row['MAD']) / len(row['MAD']):.1f}")
+                bar.update()
+    return read(out, protocol)
+
+
+def run_one(out: Path, name: str, seed: int, protocol: Protocol) -> dict:
+    """Train one arm with one seed (or go on training it) and measure it: its row."""
+    torch.set_num_threads(1)
+    arm, start = ARMS[name], time.monotonic()
+    teacher = _model(out, "float", seed)
+    model = train(protocol.recipe(arm, seed, teacher), _model(out, name, seed).parent, workers=0, progress=False)
+    trained = time.monotonic() - start
+    figures: dict[str, list[float]] = {}
+    for i in range(protocol.clips):
+        clip = procedural_clip(CLIPS_FROM + i, protocol.clip_frames, protocol.height, protocol.width)
+        for figure, value in clip_metrics(predict(model, clip), clip.alpha).items():
+            figures.setdefault(figure, []).append(round(value, 3))
+    return {"arm": name, "seed": seed, "protocol": dataclasses.asdict(protocol), "torch": torch.__version__,
+            "seconds": round(trained, 1), **figures}
+
+
+def _model(out: Path, name: str, seed: int) -> Path:
+    return out / "runs" / f"{name}-{seed}" / "model.pt"
+
+
+def append(out: Path, row: dict) -> None:
+    """Add one line; a line that a power cut left half written is closed first, so that it stays the only bad one."""
+    path = out / "results.jsonl"
+    whole = not path.exists() or path.stat().st_size == 0 or path.read_bytes().endswith(b"\n")
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(("" if whole else "\n") + json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(out: Path, protocol: Protocol) -> list[dict]:
+    """The rows of `out`/results.jsonl; a half-written line is left out. UserError where a row has another protocol."""
+    path, rows = out / "results.jsonl", []
+    if not path.exists():
+        return rows
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if row["protocol"] != dataclasses.asdict(protocol):
+            raise UserError(f"{path}: holds runs of another protocol; choose another folder, or the same settings")
+        rows.append(row)
+    return rows

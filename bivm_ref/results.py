@@ -1,0 +1,100 @@
+"""From the rows of a comparison to what one may say: means, 95 % intervals, paired ratios, a table.
+
+Two things vary between runs: the seed (weights and training clips) and the held-out clip. Both are resampled, crossed:
+a bootstrap draws seeds with replacement, draws clips with replacement, and averages. All arms see the same draws of
+clips, so that a ratio of two arms is paired. With three seeds an interval over seeds is a rough one, and says so by
+being wide.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .errors import UserError
+
+FIGURES = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
+DRAWS = 2000
+
+
+def load(path: str | Path) -> list[dict]:
+    """The rows of a results.jsonl. UserError when it is missing, empty or not one of ours."""
+    path = Path(path)
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        assert all({"arm", "seed", "MAD"} <= set(row) for row in rows)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; bivm-ref compare writes it") from error
+    except (json.JSONDecodeError, AssertionError, TypeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not the results of a comparison; bivm-ref compare writes them") from error
+    if not rows:
+        raise UserError(f"{path}: holds no finished run; go on with bivm-ref compare")
+    return rows
+
+
+def by_arm(rows: list[dict], figure: str) -> dict[str, np.ndarray]:
+    """{arm: (seeds, clips) float64}, seeds in ascending order, arms as they first occur."""
+    table: dict[str, dict[int, list]] = {}
+    for row in rows:
+        table.setdefault(row["arm"], {})[row["seed"]] = row[figure]
+    return {arm: np.array([seeds[s] for s in sorted(seeds)], np.float64) for arm, seeds in table.items()}
+
+
+def draws(values: np.ndarray, clips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Bootstrap means of values (seeds, clips), seeds drawn here, clips given as indices (DRAWS, clips) -> (DRAWS,)."""
+    seeds = rng.integers(0, len(values), (len(clips), len(values)))
+    per_clip = np.stack([values[s].mean(0) for s in seeds])  # (DRAWS, clips): nan stays nan
+    return np.nanmean(np.take_along_axis(per_clip, clips, 1), 1)
+
+
+def summary(rows: list[dict], figure: str = "MAD", seed: int = 0) -> dict[str, dict[str, float]]:
+    """{arm: {"mean", "low", "high", "seeds"}}: mean over seeds and clips with its 95 % interval."""
+    return {arm: {"mean": float(np.nanmean(values)), "low": low, "high": high, "seeds": len(values)}
+            for arm, (values, low, high) in _intervals(by_arm(rows, figure), seed).items()}
+
+
+def _intervals(table: dict[str, np.ndarray], seed: int) -> dict[str, tuple[np.ndarray, float, float]]:
+    found = {}
+    for arm, values in table.items():
+        rng = np.random.default_rng(seed)
+        clips = rng.integers(0, values.shape[1], (DRAWS, values.shape[1]))
+        low, high = np.percentile(draws(values, clips, rng), (2.5, 97.5))
+        found[arm] = values, float(low), float(high)
+    return found
+
+
+def ratio(rows: list[dict], arm: str, against: str, figure: str = "MAD", seed: int = 0) -> dict[str, float]:
+    """mean(arm) / mean(against) with a 95 % interval: the same clips and, where both have them, the same seeds are
+    drawn for both. ValueError for an arm without runs."""
+    table = by_arm(rows, figure)
+    missing = [name for name in (arm, against) if name not in table]
+    if missing:
+        raise ValueError(f"no run of {missing[0]!r}")
+    shared = min(len(table[arm]), len(table[against]))
+    a, b = table[arm][:shared], table[against][:shared]
+    rng = np.random.default_rng(seed)
+    seeds = rng.integers(0, shared, (DRAWS, shared))
+    clips = rng.integers(0, a.shape[1], (DRAWS, a.shape[1]))
+    drawn = [np.nanmean(a[s][:, c]) / np.nanmean(b[s][:, c]) for s, c in zip(seeds, clips, strict=True)]
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return {"ratio": float(np.nanmean(a) / np.nanmean(b)), "low": float(low), "high": float(high), "seeds": shared}
+
+
+def markdown(rows: list[dict], labels: dict[str, str], figures: tuple[str, ...] = FIGURES) -> str:
+    """The table that the README shows: a row per arm in the order of `labels`, mean and half interval, seeds."""
+    columns = {figure: summary(rows, figure) for figure in figures}
+    head = " | ".join(figure.replace("_", " ") for figure in figures)
+    lines = [f"| | {head} | seeds |", "|---|" + "---|" * (len(figures) + 1)]
+    for arm, label in labels.items():
+        if arm not in columns[figures[0]]:
+            continue
+        cells = [_cell(columns[figure][arm]) for figure in figures]
+        lines.append(f"| {label} | " + " | ".join(cells) + f" | {columns[figures[0]][arm]['seeds']} |")
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, float]) -> str:
+    digits = 1 if row["mean"] >= 10 else 2
+    return f"{row['mean']:.{digits}f} ({row['low']:.{digits}f}–{row['high']:.{digits}f})"
