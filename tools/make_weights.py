@@ -29,7 +29,8 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.train import Phase, Recipe, build_from, load_state, load_weights, save_atomic, train, trained_size
+from bivm_ref.learn.store import build_from, load_state, load_weights, save_atomic, trained_size
+from bivm_ref.learn.train import Phase, Recipe, train
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import fold
 from bivm_ref.packed import PackedBiVM, weights

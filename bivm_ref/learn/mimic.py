@@ -7,7 +7,7 @@ the teacher *before* the sign:
     L = weight * mean_l sum_u w_u sum_c pi_c [ (n(psi A) - n(F))^2 + eta * BCE(b, 1[F >= median_c]) ]
     b = sigmoid(kappa (A + theta))
 
-    localized           w_u is 1 in the boundary band of the true alpha and `floor` elsewhere, normed to sum 1
+    localized           w_u is 1 + `floor` in the boundary band of the true alpha, `floor` elsewhere, sum 1 per frame
     binarization-aware  the second term asks for the *bit* that the next sign will make, not for the value
     information-guided  pi_c is what the teacher's bit of that channel tells of the alpha class: max(0, I - null)
 
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bivm_ref.information import mutual_information
-from bivm_ref.net import BiVM
+from bivm_ref.net import BiVM, sync
 from bivm_ref.net.capture import Capture, reader
 
 CLEAR = 0.02  # a cell whose mean alpha is below it is background, above 1 - CLEAR foreground, else between
@@ -59,11 +59,11 @@ def cell_alpha(alpha: Tensor, height: int, width: int) -> Tensor:
 
 
 def boundary_weight(alpha: Tensor, floor: float) -> Tensor:
-    """w (N, 1, h, w), sum 1 over all: cells between foreground and background and their neighbours, else `floor`."""
+    """w (N, 1, h, w), sum 1 in each frame: large on cells between foreground and background and on their neighbours."""
     between = ((alpha > CLEAR) & (alpha < 1.0 - CLEAR)).float()
     edge = (F.max_pool2d(alpha, 3, 1, 1) + F.max_pool2d(-alpha, 3, 1, 1) > 0.5).float()  # hard edges between cells
     w = F.max_pool2d(torch.maximum(between, edge), 3, 1, 1) + floor
-    return w / w.sum()
+    return w / w.sum((1, 2, 3), keepdim=True)
 
 
 def alpha_class(alpha: Tensor) -> Tensor:
@@ -88,8 +88,8 @@ def channel_information(bits: Tensor, classes: Tensor, clips: int) -> np.ndarray
 
 def z_score(x: Tensor) -> Tensor:
     """(x - mean) / std per channel over samples and cells of (N, C, h, w)."""
-    mean = x.mean((0, 2, 3), keepdim=True)
-    return (x - mean) / (x.std((0, 2, 3), keepdim=True) + 1e-5)
+    mean, variance = sync.moments(x)
+    return (x - mean) * torch.rsqrt(variance + 1e-10)
 
 
 class Mimic(nn.Module):
@@ -152,17 +152,17 @@ class Mimic(nn.Module):
         for stage in self.options.stages:
             mine, theirs = maps[stage], teacher[stage]
             cells = cell_alpha(alpha.flatten(0, 1), *mine.shape[-2:])
-            w = boundary_weight(cells, self.options.floor) if self.options.localized else 1.0 / cells.numel()
+            w = boundary_weight(cells, self.options.floor) if self.options.localized else 1.0 / cells[0].numel()
             error = (z_score(self.adapters[stage](mine)) - z_score(theirs)) ** 2
             if self.options.bits:
                 error = error + self.options.bits * self._bit_term(student, stage, mine, theirs)
-            total = total + (w * error * self.buffer_of("pi", stage).view(-1, 1, 1)).sum()
+            total = total + (w * error * self.buffer_of("pi", stage).view(-1, 1, 1)).sum() / len(cells)
         return self.options.weight * total / len(self.options.stages)
 
     def _bit_term(self, student: BiVM, stage: str, mine: Tensor, theirs: Tensor) -> Tensor:
         theta = reader(student, stage).theta
         shifted = mine if theta is None else mine + theta.view(-1, 1, 1)
-        kappa = self.options.sharpness / (mine.detach().std((0, 2, 3), keepdim=True) + 1e-5)
+        kappa = self.options.sharpness * torch.rsqrt(sync.moments(mine.detach())[1] + 1e-10)
         wanted = (theirs >= self.buffer_of("median", stage).view(-1, 1, 1)).to(mine.dtype)
         return F.binary_cross_entropy_with_logits(kappa * shifted, wanted, reduction="none")
 
@@ -170,4 +170,5 @@ class Mimic(nn.Module):
 def as_clips(samples: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Items of a training data set -> frames (B, T, 3, H, W) and alpha (B, T, 1, H, W), float in [0, 1]."""
     frames, alpha, _ = zip(*samples, strict=True)
-    return torch.stack(frames).float() / 255.0, torch.stack(alpha).float() / 255.0
+    number = torch.get_default_dtype()
+    return torch.stack(frames).to(number) / 255.0, torch.stack(alpha).to(number) / 255.0

@@ -12,7 +12,6 @@ import copy
 import dataclasses
 import json
 import math
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +22,13 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from bivm_ref.arch import Arch, preset
 from bivm_ref.errors import UserError
+from bivm_ref.learn import team
 from bivm_ref.learn.datasets import MixedClips, Phase
 from bivm_ref.learn.losses import matting_loss
 from bivm_ref.learn.mimic import Mimic, Mimicking, as_clips
-from bivm_ref.net import RVM, BiVM
+from bivm_ref.learn.store import build, load_model, load_state, save_atomic, start_from, trained_size
+from bivm_ref.net import BiVM
 from bivm_ref.net.binary import BinaryConv2d, fold
 from bivm_ref.net.capture import Capture
 
@@ -84,8 +84,12 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    odd = [phase.batch for phase in recipe.phases if phase.batch % team.size()]
+    if odd:
+        raise UserError(f"a batch of {odd[0]} clips cannot be shared by {team.size()} processes; start another number")
     run = _Run(recipe, folder, device)
-    bar = tqdm(total=recipe.steps, initial=run.step, desc=f"train {folder.name}", unit="step", disable=not progress)
+    bar = tqdm(total=recipe.steps, initial=run.step, desc=f"train {folder.name}", unit="step",
+               disable=not progress or not team.leads())
     BinaryConv2d.train_dtype = torch.bfloat16 if recipe.bf16 else torch.float32
     try:
         for phase, first_step in _remaining(recipe, run.step):
@@ -93,9 +97,9 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
             part = dataclasses.replace(phase, steps=phase.steps - skip)
             data = MixedClips(part, _first_sample(recipe, run.step), recipe.seed, people, scenes, recipe.mix)
             run.calibrate(data)
-            loader = DataLoader(data, phase.batch, num_workers=workers, prefetch_factor=4 if workers else None)
-            if phase.refine:
-                run.freeze_all_but_refiner()
+            share = team.Share(data, phase.batch)
+            loader = DataLoader(share, share.batch, num_workers=workers, prefetch_factor=4 if workers else None)
+            run.prepare(phase)
             for batch in loader:
                 terms = run.train_step(phase, *batch)
                 bar.update()
@@ -112,8 +116,32 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
         BinaryConv2d.train_dtype = torch.float32
     run.save_checkpoint()
     average = fold(copy.deepcopy(run.average))
-    save_atomic({"recipe": _as_data(recipe), "model": average.state_dict()}, folder / "model.pt")
+    if team.leads():
+        save_atomic({"recipe": _as_data(recipe), "model": average.state_dict()}, folder / "model.pt")
+    team.wait()
     return average.eval()
+
+
+class Objective(nn.Module):
+    """The network together with what is asked of it: clip and truth -> the loss terms, their sum as "total".
+
+    One module, so that `DistributedDataParallel` sees every gradient, those of the mimicking's adapters too.
+    """
+
+    def __init__(self, model: nn.Module, mimic: Mimic | None) -> None:
+        super().__init__()
+        self.model, self.mimic = model, mimic
+
+    def forward(self, frames: Tensor, alpha: Tensor, foreground: Tensor, large: Tensor | None) -> dict[str, Tensor]:
+        if large is not None:  # the refiner alone learns: there is nothing to mimic
+            return matting_loss(self.model(frames, large=large), alpha, foreground)
+        if self.mimic is None:
+            return matting_loss(self.model(frames), alpha, foreground)
+        with Capture(self.model, self.mimic.options.stages) as maps:
+            terms = matting_loss(self.model(frames), alpha, foreground)
+        terms["mimic"] = self.mimic.loss(self.model, maps, frames, alpha)
+        terms["total"] = terms["total"] + terms["mimic"]
+        return terms
 
 
 class _Run:
@@ -128,8 +156,8 @@ class _Run:
         self.model.to(device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.mimic = self._mimic()
-        learning = [*self.model.parameters(), *(self.mimic.parameters() if self.mimic else ())]
-        self.optimiser = torch.optim.Adam(learning, lr=recipe.lr)
+        self.objective = Objective(self.model, self.mimic)
+        self.optimiser = torch.optim.Adam(self.objective.parameters(), lr=recipe.lr)
         self.seconds = 0.0
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
@@ -163,13 +191,17 @@ class _Run:
             count = min(CALIBRATION_CLIPS, len(data))
             self.mimic.calibrate(*(x.to(self.device) for x in as_clips(data[i] for i in range(count))))
 
-    def freeze_all_but_refiner(self) -> None:
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name.startswith("refiner."))
+    def prepare(self, phase: Phase) -> None:
+        """Before the first step of a phase: what learns in it, shared with the other processes if there are any."""
+        if phase.refine:
+            for name, parameter in self.objective.named_parameters():
+                parameter.requires_grad_(name.startswith("model.refiner."))
+        self.shared = team.share(self.objective)
 
     def train_step(self, phase: Phase, frames: Tensor, alpha: Tensor, foreground: Tensor) -> dict[str, float]:
         """One step on uint8 tensors (B, T, C, H, W); returns the loss terms."""
-        frames, alpha, foreground = (x.to(self.device).float() / 255.0 for x in (frames, alpha, foreground))
+        number = torch.get_default_dtype()
+        frames, alpha, foreground = (x.to(self.device, number) / 255.0 for x in (frames, alpha, foreground))
         large = None
         if phase.refine:
             self.model.eval()
@@ -181,29 +213,19 @@ class _Run:
             group["lr"] = self.recipe.rate(self.step)
         if (how := getattr(self.model, "method", None)) is not None:
             how.progress = self.step / self.recipe.steps
-        terms = self._loss(frames, alpha, foreground, large)
+        terms = self.shared(frames, alpha, foreground, large)
         if not math.isfinite(terms["total"].item()):
-            raise TrainingStopped(f"the loss is not finite at step {self.step}; {self.folder / 'checkpoint.pt'} holds "
-                                  "the last good state: lower --lr and run again")
+            first = self._first_sample()
+            clips = f"clips {first} to {first + phase.batch - 1} of seed {self.recipe.seed}"
+            raise TrainingStopped(f"the loss is not finite at step {self.step} ({clips}); {self.folder}/checkpoint.pt "
+                                  "holds the last good state: lower --lr and run again")
         self.optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_gradient)
+        nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip_gradient)
         self.optimiser.step()
         self.step += 1
         self._average()
         return {name: value.item() for name, value in terms.items()}
-
-    def _loss(self, frames: Tensor, alpha: Tensor, foreground: Tensor, large: Tensor | None) -> dict[str, Tensor]:
-        """The matting losses and, outside the refiner's phase, the mimicking; their sum is "total"."""
-        if large is not None:
-            return matting_loss(self.model(frames, large=large), alpha, foreground)
-        if self.mimic is None:
-            return matting_loss(self.model(frames), alpha, foreground)
-        with Capture(self.model, self.recipe.mimic.stages) as maps:
-            terms = matting_loss(self.model(frames), alpha, foreground)
-        terms["mimic"] = self.mimic.loss(self.model, maps, frames, alpha)
-        terms["total"] = terms["total"] + terms["mimic"]
-        return terms
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -215,15 +237,22 @@ class _Run:
                 mine.copy_(theirs)
 
     def report(self, terms: dict[str, float]) -> None:
+        if not team.leads():
+            return
         row = {"step": self.step, "lr": self.recipe.rate(self.step - 1), "seconds": round(self._elapsed(), 1)}
         row.update({name: round(value, 6) for name, value in terms.items()})
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
 
+    def _first_sample(self) -> int:
+        return _first_sample(self.recipe, self.step)
+
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.clock
 
     def save_checkpoint(self) -> None:
+        if not team.leads():
+            return
         data = {"recipe": _as_data(self.recipe), "step": self.step, "seconds": self._elapsed(),
                 "model": self.model.state_dict(), "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict()}
@@ -257,89 +286,10 @@ def _first_sample(recipe: Recipe, step: int) -> int:
     return drawn
 
 
-def _arch(arch: str) -> Arch:
-    return Arch.from_json(arch) if arch.startswith("{") else preset(arch)
-
-
 def _as_data(recipe: Recipe) -> dict:
     """The recipe as plain data, without the paths it read."""
     data = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return {name: value for name, value in data.items() if name not in ("init", "teacher")}
-
-
-def save_atomic(data: dict, path: Path) -> None:
-    """torch.save beside `path`, then rename: the old file stands until the new one is whole."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            torch.save(data, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path}: could not be written ({error.strerror}); free some space or choose another folder") \
-            from error
-
-
-def load_state(path: str | Path) -> dict:
-    """A file that `save_atomic` wrote. Only tensors and plain data are read (`weights_only`), never code."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; train first (bivm-ref train --help)") from error
-    except Exception as error:  # torch raises many kinds for a damaged or hostile file
-        raise UserError(f"{path}: not a training checkpoint of ours, or damaged ({type(error).__name__}); "
-                        "give one that bivm-ref train wrote") from error
-
-
-def trained_size(recipe: dict) -> int:
-    """Longer side, in pixels, of the largest frames that the network itself was trained at (not the refiner's)."""
-    sizes = [max(p["width"], p["height"]) for p in recipe["phases"] if not p["refine"]]
-    return max(sizes, default=512)
-
-
-def build(arch: str, how: str, masked: bool = True) -> BiVM | RVM:
-    """A new network with random weights. ValueError for an unknown arch or method."""
-    return RVM() if arch == "rvm" else BiVM(_arch(arch), how, masked)
-
-
-def build_from(recipe: dict) -> BiVM | RVM:
-    """The network that a stored recipe describes; recipes of before `method` said `binary`."""
-    how = recipe.get("method") or ("bivm" if recipe["binary"] else "float")
-    return build(recipe["arch"], how, recipe.get("masked", True))
-
-
-def load_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """`load_state_dict`, for a finished run's weights too: their branches are merged, so the model's are dropped.
-    RuntimeError, as torch says it, where they do not fit."""
-    if not any(".branches." in name for name in state):
-        fold(model)
-    model.load_state_dict(state)
-
-
-def start_from(model: nn.Module, path: str | Path) -> None:
-    """Begin with the weights of a finished run, of another method perhaps: what both have is taken over, branches and
-    whatever else is new start as they are. UserError when a weight has another shape."""
-    mine, theirs = model.state_dict(), load_model(path).state_dict()
-    odd = [name for name, value in theirs.items() if name in mine and mine[name].shape != value.shape]
-    if odd or not set(mine) & set(theirs):
-        raise UserError(f"{path}: holds another architecture's weights; name a run of the same preset")
-    model.load_state_dict({**mine, **{name: value for name, value in theirs.items() if name in mine}})
-
-
-def load_model(path: str | Path) -> BiVM | RVM:
-    """The averaged model of a finished run (`model.pt`), in evaluation mode."""
-    data = load_state(path)
-    if not isinstance(data, dict) or "recipe" not in data or "model" not in data:
-        raise UserError(f"{path}: holds no model; give the model.pt that `bivm-ref train` wrote")
-    model = build_from(data["recipe"])
-    try:
-        load_weights(model, data["model"])
-    except RuntimeError as error:
-        raise UserError(f"{path}: was trained with another architecture than this version's "
-                        f"{data['recipe']['arch']!r}; train again") from error
-    return model.eval()
 
 
 __all__ = ["Phase", "Recipe", "TrainingStopped", "load_model", "load_state", "save_atomic", "train", "trained_size"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bivm_ref.arch import Block
-from bivm_ref.net import ops
+from bivm_ref.net import ops, sync
 from bivm_ref.net.binarize import Method, method
 from bivm_ref.net.binary import BinaryConv2d, Sign
 
@@ -34,7 +34,8 @@ class Norm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            return super().forward(x * self.input_scale if self.input_scale != 1.0 else x)
+            x = x * self.input_scale if self.input_scale != 1.0 else x
+            return super().forward(x) if sync.world_size() == 1 else sync.batch_norm(self, x)
         a, b = self.folded()
         return x * a.view(-1, 1, 1) + b.view(-1, 1, 1)
 

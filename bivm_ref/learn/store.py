@@ -1,0 +1,93 @@
+"""Networks on disk: checkpoints and finished runs, written whole or not at all, read without running any code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bivm_ref.arch import Arch, preset
+from bivm_ref.errors import UserError
+from bivm_ref.net import RVM, BiVM
+from bivm_ref.net.binary import fold
+
+
+def save_atomic(data: dict, path: Path) -> None:
+    """torch.save beside `path`, then rename: the old file stands until the new one is whole."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(part, "wb") as file:
+            torch.save(data, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"{path}: could not be written ({error.strerror}); free some space or choose another folder") \
+            from error
+
+
+def load_state(path: str | Path) -> dict:
+    """A file that `save_atomic` wrote. Only tensors and plain data are read (`weights_only`), never code."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; train first (bivm-ref train --help)") from error
+    except Exception as error:  # torch raises many kinds for a damaged or hostile file
+        raise UserError(f"{path}: not a training checkpoint of ours, or damaged ({type(error).__name__}); "
+                        "give one that bivm-ref train wrote") from error
+
+
+def _arch(arch: str) -> Arch:
+    return Arch.from_json(arch) if arch.startswith("{") else preset(arch)
+
+
+def build(arch: str, how: str, masked: bool = True) -> BiVM | RVM:
+    """A new network with random weights. ValueError for an unknown arch or method."""
+    return RVM() if arch == "rvm" else BiVM(_arch(arch), how, masked)
+
+
+def build_from(recipe: dict) -> BiVM | RVM:
+    """The network that a stored recipe describes; recipes of before `method` said `binary`."""
+    how = recipe.get("method") or ("bivm" if recipe["binary"] else "float")
+    return build(recipe["arch"], how, recipe.get("masked", True))
+
+
+def load_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """`load_state_dict`, for a finished run's weights too: their branches are merged, so the model's are dropped.
+    RuntimeError, as torch says it, where they do not fit."""
+    if not any(".branches." in name for name in state):
+        fold(model)
+    model.load_state_dict(state)
+
+
+def start_from(model: nn.Module, path: str | Path) -> None:
+    """Begin with the weights of a finished run, of another method perhaps: what both have is taken over, branches and
+    whatever else is new start as they are. UserError when a weight has another shape."""
+    mine, theirs = model.state_dict(), load_model(path).state_dict()
+    odd = [name for name, value in theirs.items() if name in mine and mine[name].shape != value.shape]
+    if odd or not set(mine) & set(theirs):
+        raise UserError(f"{path}: holds another architecture's weights; name a run of the same preset")
+    model.load_state_dict({**mine, **{name: value for name, value in theirs.items() if name in mine}})
+
+
+def load_model(path: str | Path) -> BiVM | RVM:
+    """The averaged model of a finished run (`model.pt`), in evaluation mode."""
+    data = load_state(path)
+    if not isinstance(data, dict) or "recipe" not in data or "model" not in data:
+        raise UserError(f"{path}: holds no model; give the model.pt that `bivm-ref train` wrote")
+    model = build_from(data["recipe"])
+    try:
+        load_weights(model, data["model"])
+    except RuntimeError as error:
+        raise UserError(f"{path}: was trained with another architecture than this version's "
+                        f"{data['recipe']['arch']!r}; train again") from error
+    return model.eval()
+
+
+def trained_size(recipe: dict) -> int:
+    """Longer side, in pixels, of the largest frames that the network itself was trained at (not the refiner's)."""
+    sizes = [max(p["width"], p["height"]) for p in recipe["phases"] if not p["refine"]]
+    return max(sizes, default=512)

@@ -1,0 +1,83 @@
+"""Two processes train as one does: the same gradients, hence the same weights, on the same global batch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bivm_ref.errors import UserError
+from bivm_ref.learn import team
+from bivm_ref.learn.store import load_state
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)  # so that the order of additions is not seen behind a sign
+from bivm_ref.learn import team
+from bivm_ref.learn.mimic import Mimicking
+from bivm_ref.learn.train import Phase, Recipe, train
+out, how = sys.argv[1:3]
+recipe = Recipe(method="float" if how == "float" else "bivm", warmup=1,
+                mimic=Mimicking() if how == "mimic" else None, teacher=out + "/twin/model.pt",
+                phases=(Phase(2, 32, 48, batch=4, frames=2), Phase(1, 32, 32, batch=2, frames=1, refine=True)))
+with team.joined("cpu"):
+    train(recipe, sys.argv[3], workers=0, progress=False, report_every=1)
+"""
+
+
+def run(how: str, shared: Path, out: Path, processes: int) -> dict:
+    script = shared / "script.py"
+    script.write_text(SCRIPT)
+    start = [sys.executable] if processes == 1 else [sys.executable, "-m", "torch.distributed.run",
+                                                     "--standalone", "--nproc_per_node", str(processes)]
+    done = subprocess.run([*start, str(script), str(shared), how, str(out)], capture_output=True, text=True,
+                          timeout=300, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return load_state(out / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("how", ["float", "mimic"])
+def test_two_processes_make_the_weights_of_one(tmp_path, how):
+    if how == "mimic":
+        run("float", tmp_path, tmp_path / "twin", 1)
+    one, two = (run(how, tmp_path, tmp_path / f"of{n}", n) for n in (1, 2))
+    assert one["step"] == two["step"] == 3
+    for part in ("model", "average"):
+        assert one[part].keys() == two[part].keys()
+        for name, value in one[part].items():
+            assert torch.allclose(two[part][name], value, rtol=1e-6, atol=1e-9), f"{part} {name}"
+    # Adam's first moment is a sum of gradients: they agree too, not only the signs that Adam mostly follows
+    for mine, theirs in zip(one["optimiser"]["state"].values(), two["optimiser"]["state"].values(), strict=True):
+        torch.testing.assert_close(theirs["exp_avg"], mine["exp_avg"], rtol=1e-6, atol=1e-12)
+    logs = [(tmp_path / f"of{n}" / "log.jsonl").read_text().count("\n") for n in (1, 2)]
+    assert logs == [3, 3]  # the first process alone writes
+
+
+def test_shares_cover_each_global_batch_once(monkeypatch):
+    drawn = []
+    for rank in range(3):
+        monkeypatch.setattr(team, "size", lambda: 3)
+        monkeypatch.setattr(team, "rank", lambda rank=rank: rank)
+        part = team.Share(list(range(12)), 6)
+        assert len(part) == 4 and part.batch == 2
+        drawn.append([part[i] for i in range(4)])
+    assert drawn == [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, monkeypatch):
+    from bivm_ref.learn.train import Phase, Recipe, train
+
+    monkeypatch.setattr(team, "size", lambda: 3)
+    with pytest.raises(UserError, match="batch of 4 clips cannot be shared by 3 processes"):
+        train(Recipe(phases=(Phase(1, 32, 32, batch=4),)), tmp_path, workers=0, progress=False)
+
+
+def test_alone_nothing_is_joined(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with team.joined("cpu") as device:
+        assert device == "cpu" and team.leads() and team.size() == 1
+        module = torch.nn.Linear(2, 2)
+        assert team.share(module) is module
