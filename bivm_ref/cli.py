@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
     top.add_argument("--version", action="version", version=f"bivm-ref {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_matte, _info, _evaluate, _train, _export, _clips, _bench, _doctor):
+    for add in (_matte, _info, _evaluate, _train, _export, _compare, _clips, _bench, _doctor):
         add(commands)
     return top
 
@@ -137,14 +137,22 @@ def _evaluate(commands) -> None:
 def _train(commands) -> None:
     p = _command(commands, "train", "train a network, or go on training it (needs torch)",
                  "Writes log.jsonl, checkpoint.pt and, at the end, model.pt into DIR. The same command\n"
-                 "again goes on from the last checkpoint. Without --people, procedural figures alone.",
+                 "again goes on from the last checkpoint. Without --people, procedural figures alone.\n"
+                 "Under torchrun several processes share each batch of 4.",
                  "bivm-ref train --float --out runs/twin\n"
-                 "bivm-ref train --init runs/twin/model.pt --out runs/student\n"
-                 "bivm-ref export runs/student/model.pt student.safetensors")
+                 "bivm-ref train --init runs/twin/model.pt --teacher runs/twin/model.pt --out runs/student\n"
+                 "bivm-ref export runs/student/model.pt student.safetensors\n"
+                 "torchrun --nproc_per_node 2 -m bivm_ref.cli train --out runs/shared")
     p.add_argument("--out", metavar="DIR", required=True, help="the run's folder")
     p.add_argument("--preset", choices=("default", "small"), default="small", help="the architecture (small)")
     p.add_argument("--float", action="store_true",
                    help="train the float twin: the same network without signs")
+    p.add_argument("--method", metavar="NAME", help="how to binarize: bivm (default), or bnn, xnor, dorefa, bireal, "
+                   "irnet, reactnet, recu, bimatting: see bivm_ref/net/binarize.py")
+    p.add_argument("--teacher", metavar="F", help="mimic this model.pt, the float twin's")
+    p.add_argument("--without", nargs="+", default=[], choices=("mask", "localization", "bits", "information"),
+                   help="leave a part out: the decoder's mask, or an ingredient of the mimicking")
+    p.add_argument("--lr", metavar="X", type=_number, default=2e-3, help="learning rate (0.002)")
     p.add_argument("--init", metavar="F", help="start from this model.pt, the float twin's")
     p.add_argument("--steps", metavar="N", type=_positive, default=2000,
                    help="steps in all (2000): 70%% at 160x96, 20%% at 256x144, 10%% for the refiner")
@@ -161,6 +169,28 @@ def _export(commands) -> None:
     p.add_argument("model", metavar="MODEL.pt", help="what `bivm-ref train` wrote")
     p.add_argument("output", metavar="OUT.safetensors", help="the packed file")
     p.add_argument("--overwrite", action="store_true", help="replace what is there")
+    _json(p)
+
+
+def _compare(commands) -> None:
+    p = _command(commands, "compare", "train and measure every binarization method and ablation (needs torch; hours)",
+                 "Writes DIR/results.jsonl (a line per run), table.md and compare.png, and prints the table.\n"
+                 "The same command again goes on where it was; more seeds or arms add to it. All runs take\n"
+                 "the same steps on the same clips and, with --init, begin with the same weights.",
+                 "bivm-ref compare --quick --out runs/quick\n"
+                 "bivm-ref compare --init runs/twin/model.pt --seeds 3 --jobs 2 --out runs/compare\n"
+                 "bivm-ref compare --show data_samples/results/compare_small.jsonl")
+    p.add_argument("--out", metavar="DIR", help="folder of the runs and their results")
+    p.add_argument("--show", metavar="FILE", help="train nothing: print the table of these results")
+    p.add_argument("--arms", metavar="A,B,...", help="some of them only (default: all; a wrong name lists them)")
+    p.add_argument("--seeds", metavar="N", type=_positive, default=3, help="seeds 0 to N-1 (3)")
+    p.add_argument("--steps", metavar="N", type=_positive, help="of each run (800)")
+    p.add_argument("--preset", choices=("default", "small"), default="small", help="the architecture (small)")
+    p.add_argument("--init", metavar="F", help="a float twin's model.pt, from which every arm of its architecture "
+                   "starts; without it all start from random weights")
+    p.add_argument("--jobs", metavar="N", type=_positive, default=1, help="runs at a time, one core each (1)")
+    p.add_argument("--quick", action="store_true", help="minutes instead of hours, to see that all runs; the figures "
+                   "mean nothing")
     _json(p)
 
 
@@ -255,6 +285,16 @@ def _positive(text: str) -> int:
     if _whole(text) < 1:
         raise argparse.ArgumentTypeError("at least 1 is needed")
     return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
 def _engine_size(text: str) -> int | str:

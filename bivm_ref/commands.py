@@ -85,22 +85,39 @@ def evaluate(args) -> None:
 def train(args) -> int:
     _need_torch("train")
     from .clips import ClipMix
+    from .learn import team
+    from .learn.mimic import Mimicking
     from .learn.train import Phase, Recipe
     from .learn.train import train as run
+    from .net.binarize import method
 
-    if args.init and (arch := _load_model(args.init).arch.name) != args.preset:
-        raise UserError(f"{args.init}: holds the preset {arch!r}; add --preset {arch}, or name another model")
+    for given in filter(None, (args.init, args.teacher)):
+        if (arch := _load_model(given).arch.name) != args.preset:
+            raise UserError(f"{given}: holds the preset {arch!r}; add --preset {arch}, or name another model")
+    if args.float and args.method not in (None, "float"):
+        raise UserError(f"train: a float twin has no signs, so --method {args.method} says nothing; leave one out")
+    try:
+        how = method("float" if args.float else args.method or "bivm").name
+    except ValueError as error:
+        raise UserError(f"--method: {error}") from error
+    out_of_mimicking = set(args.without) - {"mask"}
+    if out_of_mimicking and not args.teacher:
+        raise UserError(f"--without {out_of_mimicking.pop()}: is a part of the mimicking; add --teacher F")
+    mimic = Mimicking(localized="localization" not in args.without, bits=0.0 if "bits" in args.without else 0.5,
+                      informed="information" not in args.without) if args.teacher else None
     ClipMix(args.people, args.scenes)  # refuses folders that hold nothing, before anything is written
     refine, finish = args.steps // 10, args.steps // 5
     phases = (Phase(args.steps - refine - finish, 96, 160), Phase(finish, 144, 256),
               Phase(refine, 144, 256, batch=1, frames=2, refine=True))
-    recipe = Recipe(arch=args.preset, method="float" if args.float else "bivm", seed=args.seed, bf16=args.bf16,
-                    phases=tuple(p for p in phases if p.steps), init=args.init)
+    recipe = Recipe(arch=args.preset, method=how, masked="mask" not in args.without, mimic=mimic, lr=args.lr,
+                    seed=args.seed, bf16=args.bf16, phases=tuple(p for p in phases if p.steps), init=args.init,
+                    teacher=args.teacher)
     _check_torch(args.device)
     out = _folder(args.out)
     try:
-        run(recipe, out, args.people, args.scenes, workers=args.workers, device=args.device,
-            progress=sys.stderr.isatty())
+        with team.joined(args.device) as device:
+            run(recipe, out, args.people, args.scenes, workers=args.workers, device=device,
+                progress=sys.stderr.isatty())
     except UserError as error:  # one that a data worker met comes wrapped in its traceback
         last = str(error).strip().splitlines()[-1]
         raise UserError(last.removeprefix("bivm_ref.errors.UserError: ")) from error
@@ -135,6 +152,25 @@ def export(args) -> None:
         _print_json({"file": str(output), "bytes": sum(sections.values()), "sections": sections})
     else:
         print(f"{model.arch.name}, {sum(sections.values()):,} bytes -> {output}")
+
+
+def compare(args) -> None:
+    from .results import report
+
+    if (args.out is None) == (args.show is None):
+        raise UserError("compare: give --out DIR to train and measure, or --show FILE to see results")
+    if args.show:
+        return report(args.show, None, args.json)
+    _need_torch("compare")
+    from .learn import compare as library
+
+    protocol = library.Protocol(preset=args.preset)
+    protocol = protocol.quick() if args.quick else protocol
+    if args.steps:
+        protocol = library.dataclasses.replace(protocol, steps=args.steps)
+    arms = [arm.strip() for arm in args.arms.split(",")] if args.arms else list(library.ARMS)
+    library.compare(_folder(args.out), arms, range(args.seeds), protocol, args.init, args.jobs)
+    return report(Path(args.out) / "results.jsonl", Path(args.out), args.json)
 
 
 def clips(args) -> None:

@@ -15,6 +15,13 @@ import numpy as np
 
 from .errors import UserError
 
+LABELS = {  # the arms of `learn.compare`, in the order of tables and pictures
+    "float": "float twin", "rvm": "RVM", "bnn": "BNN", "xnor": "XNOR-Net", "dorefa": "DoReFa (±1)", "bireal": "Bi-Real",
+    "irnet": "IR-Net", "reactnet": "ReActNet", "recu": "ReCU", "bimatting": "BiMatting", "bivm": "BiVM (ours)",
+    "no-shortcut": "ours − elastic shortcuts", "no-branches": "ours − evolvable branches", "no-mask": "ours − mask",
+    "no-mimicking": "ours − mimicking", "no-localization": "ours − localization", "no-bits": "ours − bit term",
+    "no-information": "ours − information weights",
+}
 FIGURES = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
 DRAWS = 2000
 
@@ -98,3 +105,21 @@ def markdown(rows: list[dict], labels: dict[str, str], figures: tuple[str, ...] 
 def _cell(row: dict[str, float]) -> str:
     digits = 1 if row["mean"] >= 10 else 2
     return f"{row['mean']:.{digits}f} ({row['low']:.{digits}f}–{row['high']:.{digits}f})"
+
+
+def report(results: str | Path, out: Path | None = None, as_json: bool = False) -> None:
+    """Print the table of a results.jsonl; with `out`, also write table.md and, where matplotlib is, compare.png."""
+    rows = load(results)
+    table = markdown(rows, LABELS)
+    if as_json:
+        print(json.dumps({figure: summary(rows, figure) for figure in FIGURES}, indent=2))
+    else:
+        print(table)
+    if out is not None:
+        (out / "table.md").write_text(table + "\n", encoding="utf-8")
+        try:
+            from . import viz
+
+            viz.compare_chart(rows).savefig(out / "compare.png")
+        except UserError as error:  # no matplotlib: the table is there
+            print(f"no picture: {error}")

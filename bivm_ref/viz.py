@@ -215,6 +215,30 @@ def bench_chart(report: Mapping):
     return figure
 
 
+def compare_chart(rows: Sequence[Mapping], figure_name: str = "MAD"):
+    """The results of a comparison: each arm's mean with its 95 % interval, and one dot per seed -> Figure.
+
+    Ours in blue, float networks in green, other methods and ablations in grey; arms that were not run are left out.
+    """
+    from . import results
+
+    means, seeds = results.summary(rows, figure_name), results.by_arm(rows, figure_name)
+    arms = [arm for arm in results.LABELS if arm in means]
+    figure = _figure(0.9 + 0.32 * len(arms))
+    panel = figure.subplots()
+    for i, arm in enumerate(arms):
+        colour = BLUE if arm == "bivm" else GREEN if arm in ("float", "rvm") else GREY
+        row = means[arm]
+        panel.plot([row["low"], row["high"]], [i, i], color=colour, linewidth=2)
+        panel.plot(row["mean"], i, "o", color=colour, markersize=7)
+        panel.plot(seeds[arm].mean(1), [i] * row["seeds"], ".", color="black", markersize=3)
+    panel.set_yticks(range(len(arms)), [results.LABELS[arm] for arm in arms])
+    panel.invert_yaxis()
+    panel.set_xlabel(f"{figure_name.replace('_', ' ')}: mean, 95 % interval, and each seed (black); lower is better")
+    panel.grid(axis="x", alpha=0.3)
+    return figure
+
+
 def byte_text(count: float) -> str:
     """670876 -> "671 kB". Decimal units, as disks and papers count: 1 kB is 1000 bytes."""
     if count < 1000:

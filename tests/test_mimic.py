@@ -168,6 +168,10 @@ def test_capture_takes_every_stage_and_lets_go(twin):
     assert {k: (v.shape[0], 64 // v.shape[2], 96 // v.shape[3]) for k, v in maps.items()} == {
         "f1": (2, 2, 2), "f2": (2, 4, 4), "f3": (2, 8, 8), "f4": (2, 16, 16), "neck": (2, 16, 16), "d3": (2, 8, 8),
         "d2": (2, 4, 4), "d1": (2, 2, 2), "d0": (2, 1, 1)}
+    with Capture(twin, ("f2", "d3"), stop=True) as few:
+        twin(clip)
+        raise AssertionError("the model went on after the last stage")
+    assert all(torch.equal(few[k], maps[k]) for k in ("f2", "d3"))
     kept = dict(maps)
     twin(clip * 0.5)
     assert all(maps[k] is kept[k] for k in kept)

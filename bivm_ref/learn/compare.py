@@ -1,15 +1,17 @@
 """Every method side by side, and ours with its parts taken out one by one: many short trainings, one protocol.
 
-A run is an arm (what is trained) and a seed (weights and clips; the same clips for every arm of that seed). All arms
-start from random weights and take the same number of steps; those that mimic are taught by the float twin of the
-same seed, which was trained by the same protocol. A finished run is one line of `results.jsonl`, with every figure
-of every held-out clip, so that tables, intervals and figures can be made again without training
-(`bivm_ref.results`). An interrupted comparison goes on where it was, inside a run too.
+A run is an arm (what is trained) and a seed (the training clips, the same for every arm of that seed, and all weights
+that are drawn). Every arm takes the same number of steps. With `init`, a trained float twin, every arm of its
+architecture begins with its weights, as binary networks usually do; without, all begin with random ones. The float arm
+takes the same steps too, and its run of the same seed is the teacher of those that mimic. A finished run is one line of
+`results.jsonl`, with every figure of every held-out clip, so that tables, intervals and figures can be made again
+without training (`bivm_ref.results`). An interrupted comparison goes on where it was, inside a run too.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import time
@@ -36,38 +38,32 @@ CLIPS_FROM = 10_004_000  # seeds of the clips that are reported on; nothing is c
 class Arm:
     """What is trained: an architecture ("preset" is the protocol's), a method, the mask, the mimicking."""
 
-    label: str
     method: str = "bivm"
     arch: str = "preset"
     masked: bool = True
     mimic: Mimicking | None = None
-    group: str = "method"  # "float", "method" or "ablation"
-
-    @property
-    def binary(self) -> bool:
-        return self.group != "float"
 
 
 FULL = Mimicking()
 ARMS: dict[str, Arm] = {
-    "float": Arm("float twin", "float", group="float"),
-    "rvm": Arm("RVM", "float", arch="rvm", group="float"),
-    "bnn": Arm("BNN", "bnn"),
-    "xnor": Arm("XNOR-Net", "xnor"),
-    "dorefa": Arm("DoReFa (±1)", "dorefa"),
-    "bireal": Arm("Bi-Real", "bireal"),
-    "irnet": Arm("IR-Net", "irnet"),
-    "reactnet": Arm("ReActNet", "reactnet"),
-    "recu": Arm("ReCU", "recu"),
-    "bimatting": Arm("BiMatting", "bimatting"),
-    "bivm": Arm("BiVM (ours)", mimic=FULL),
-    "no-shortcut": Arm("− elastic shortcuts", "bivm-no-shortcut", mimic=FULL, group="ablation"),
-    "no-branches": Arm("− evolvable branches", "bivm-no-branches", mimic=FULL, group="ablation"),
-    "no-mask": Arm("− mask", masked=False, mimic=FULL, group="ablation"),
-    "no-mimicking": Arm("− mimicking", group="ablation"),
-    "no-localization": Arm("− localization", mimic=dataclasses.replace(FULL, localized=False), group="ablation"),
-    "no-bits": Arm("− bit term", mimic=dataclasses.replace(FULL, bits=0.0), group="ablation"),
-    "no-information": Arm("− information weights", mimic=dataclasses.replace(FULL, informed=False), group="ablation"),
+    "float": Arm("float"),
+    "rvm": Arm("float", arch="rvm"),
+    "bnn": Arm("bnn"),
+    "xnor": Arm("xnor"),
+    "dorefa": Arm("dorefa"),
+    "bireal": Arm("bireal"),
+    "irnet": Arm("irnet"),
+    "reactnet": Arm("reactnet"),
+    "recu": Arm("recu"),
+    "bimatting": Arm("bimatting"),
+    "bivm": Arm(mimic=FULL),
+    "no-shortcut": Arm(mimic=FULL),
+    "no-branches": Arm(mimic=FULL),
+    "no-mask": Arm(masked=False, mimic=FULL),
+    "no-mimicking": Arm(),
+    "no-localization": Arm(mimic=dataclasses.replace(FULL, localized=False)),
+    "no-bits": Arm(mimic=dataclasses.replace(FULL, bits=0.0)),
+    "no-information": Arm(mimic=dataclasses.replace(FULL, informed=False)),
 }
 
 
@@ -76,7 +72,7 @@ class Protocol:
     """What all runs share. Steps at one size, learning rate falling over the last `decay` of them."""
 
     preset: str = "small"
-    steps: int = 600
+    steps: int = 800
     height: int = 128
     width: int = 128
     batch: int = 4
@@ -88,11 +84,12 @@ class Protocol:
     clips: int = 64
     clip_frames: int = 8
 
-    def recipe(self, arm: Arm, seed: int, teacher: Path | None) -> Recipe:
+    def recipe(self, arm: Arm, seed: int, teacher: Path, init: str | None) -> Recipe:
         return Recipe(arch=self.preset if arm.arch == "preset" else arm.arch, method=arm.method, masked=arm.masked,
                       mimic=arm.mimic, phases=(Phase(self.steps, self.height, self.width, self.batch, self.frames),),
                       lr=self.lr, decay=self.decay, warmup=min(50, self.steps // 10), ema=self.ema, seed=seed,
-                      bf16=self.bf16, mix=(1.0, 0.0), teacher=str(teacher) if arm.mimic and teacher else None)
+                      bf16=self.bf16, mix=(1.0, 0.0), teacher=str(teacher) if arm.mimic else None,
+                      init=init if arm.arch == "preset" else None)
 
     def quick(self) -> Protocol:
         """A protocol that takes minutes, to see that everything runs; its figures mean nothing."""
@@ -100,11 +97,12 @@ class Protocol:
 
 
 def compare(out: str | Path, arms: Iterable[str], seeds: Iterable[int], protocol: Protocol | None = None,
-            jobs: int = 1, progress: bool = True) -> list[dict]:
+            init: str | Path | None = None, jobs: int = 1, progress: bool = True) -> list[dict]:
     """Train and measure every arm with every seed that is not in `out`/results.jsonl yet; returns all its rows.
 
     jobs: runs at a time, one thread each. A float twin that an arm needs as teacher is run first, whether it was asked
     for or not. Raises UserError for an unknown arm and for a folder that holds another protocol's results.
+    init: a model.pt of the float twin; its digest is part of every row, so that runs from other weights do not mix.
     """
     protocol, out = protocol or Protocol(), Path(out)
     arms, seeds = list(arms), list(seeds)
@@ -112,7 +110,9 @@ def compare(out: str | Path, arms: Iterable[str], seeds: Iterable[int], protocol
     if unknown:
         raise UserError(f"unknown arm {unknown[0]!r}; choose among {', '.join(ARMS)}")
     out.mkdir(parents=True, exist_ok=True)
-    done = {(row["arm"], row["seed"]) for row in read(out, protocol)}
+    start = str(init) if init else None
+    stamp = {"protocol": dataclasses.asdict(protocol), "init": digest(start)}
+    done = {(row["arm"], row["seed"]) for row in read(out, stamp)}
     wanted = [(arm, seed) for seed in seeds for arm in arms]
     twins = [("float", seed) for seed in seeds if any(ARMS[arm].mimic for arm in arms)]
     first = [run for run in dict.fromkeys(twins) if run not in done or not _model(out, *run).exists()]
@@ -120,30 +120,37 @@ def compare(out: str | Path, arms: Iterable[str], seeds: Iterable[int], protocol
     with tqdm(total=len(first) + len(then), desc="compare", unit="run", disable=not progress) as bar, \
             ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for part in (first, then):
-            running = {pool.submit(run_one, out, arm, seed, protocol): (arm, seed) for arm, seed in part}
+            running = {pool.submit(run_one, out, arm, seed, protocol, start): (arm, seed) for arm, seed in part}
             for finished in as_completed(running):
                 row = finished.result()
                 if (row["arm"], row["seed"]) not in done:
-                    append(out, row)
+                    append(out, {**row, **stamp})
                 bar.set_postfix_str(f"{row['arm']} {row['seed']}: MAD {sum(row['MAD']) / len(row['MAD']):.1f}")
                 bar.update()
-    return read(out, protocol)
+    return read(out, stamp)
 
 
-def run_one(out: Path, name: str, seed: int, protocol: Protocol) -> dict:
+def digest(path: str | None) -> str | None:
+    """sha256 of a file, its first 12 digits; None for none."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12] if path else None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name the float twin's model.pt") from error
+
+
+def run_one(out: Path, name: str, seed: int, protocol: Protocol, init: str | None) -> dict:
     """Train one arm with one seed (or go on training it) and measure it: its row."""
     torch.set_num_threads(1)
-    arm, start = ARMS[name], time.monotonic()
-    teacher = _model(out, "float", seed)
-    model = train(protocol.recipe(arm, seed, teacher), _model(out, name, seed).parent, workers=0, progress=False)
-    trained = time.monotonic() - start
+    arm, began = ARMS[name], time.monotonic()
+    recipe = protocol.recipe(arm, seed, _model(out, "float", seed), init)
+    model = train(recipe, _model(out, name, seed).parent, workers=0, progress=False)
+    trained = time.monotonic() - began
     figures: dict[str, list[float]] = {}
     for i in range(protocol.clips):
         clip = procedural_clip(CLIPS_FROM + i, protocol.clip_frames, protocol.height, protocol.width)
         for figure, value in clip_metrics(predict(model, clip), clip.alpha).items():
             figures.setdefault(figure, []).append(round(value, 3))
-    return {"arm": name, "seed": seed, "protocol": dataclasses.asdict(protocol), "torch": torch.__version__,
-            "seconds": round(trained, 1), **figures}
+    return {"arm": name, "seed": seed, "torch": torch.__version__, "seconds": round(trained, 1), **figures}
 
 
 def _model(out: Path, name: str, seed: int) -> Path:
@@ -160,8 +167,9 @@ def append(out: Path, row: dict) -> None:
         os.fsync(file.fileno())
 
 
-def read(out: Path, protocol: Protocol) -> list[dict]:
-    """The rows of `out`/results.jsonl; a half-written line is left out. UserError where a row has another protocol."""
+def read(out: Path, stamp: dict) -> list[dict]:
+    """The rows of `out`/results.jsonl; a half-written line is left out. UserError where a row's stamp (protocol and
+    initial weights) is another."""
     path, rows = out / "results.jsonl", []
     if not path.exists():
         return rows
@@ -170,7 +178,8 @@ def read(out: Path, protocol: Protocol) -> list[dict]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if row["protocol"] != dataclasses.asdict(protocol):
-            raise UserError(f"{path}: holds runs of another protocol; choose another folder, or the same settings")
+        if any(row[key] != value for key, value in stamp.items()):
+            raise UserError(f"{path}: holds runs of another protocol or from other weights; choose another folder, or "
+                            "the same settings")
         rows.append(row)
     return rows

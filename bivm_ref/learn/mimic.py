@@ -125,7 +125,7 @@ class Mimic(nn.Module):
 
     @torch.no_grad()
     def teacher_maps(self, frames: Tensor) -> dict[str, Tensor]:
-        with Capture(self.teacher[0], self.options.stages) as maps:
+        with Capture(self.teacher[0], self.options.stages, stop=True) as maps:
             self.teacher[0](frames)
         return maps
 

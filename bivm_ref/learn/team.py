@@ -1,6 +1,6 @@
 """Several processes, one training: what `torchrun` starts, DistributedDataParallel joins.
 
-    torchrun --nproc_per_node 4 -m bivm_ref train --out runs/mine        (gloo on CPUs, nccl on GPUs)
+    torchrun --nproc_per_node 4 -m bivm_ref.cli train --out runs/mine        (gloo on CPUs, nccl on GPUs)
 
 Every process draws its own share of each global batch, batch statistics are taken over all shares (`net.sync`), and
 gradients are averaged: the same weights come out as from one process with the whole batch, up to the order in which

@@ -38,12 +38,20 @@ def reader(model: BiVM, stage: str) -> Sign:
     return following[stage]()
 
 
-class Capture:
-    """`with Capture(model, stages) as maps: model(clip)` -> maps[stage] (B*T, C, h, w), gradients kept."""
+class _Enough(Exception):
+    """All stages were seen."""
 
-    def __init__(self, model: BiVM, stages: tuple[str, ...] = STAGES) -> None:
+
+class Capture:
+    """`with Capture(model, stages) as maps: model(clip)` -> maps[stage] (B*T, C, h, w), gradients kept.
+
+    stop: leave the model, and the `with` block, as soon as the last of the stages is there: the rest is not needed.
+    """
+
+    def __init__(self, model: BiVM, stages: tuple[str, ...] = STAGES, stop: bool = False) -> None:
         self.maps: dict[str, Tensor] = {}
         self.modules = {stage: stage_module(model, stage) for stage in stages}
+        self.stop = stop
         self.handles: list = []
 
     def __enter__(self) -> dict[str, Tensor]:
@@ -51,13 +59,16 @@ class Capture:
             self.handles.append(module.register_forward_hook(self._keep(stage)))
         return self.maps
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
+        return kind is _Enough
 
     def _keep(self, stage: str):
         def hook(_module: nn.Module, _inputs, output) -> None:
             x = output[0] if isinstance(output, tuple) else output  # stages with a memory return (map, state)
             self.maps[stage] = x.flatten(0, 1) if x.ndim == 5 else x
+            if self.stop and len(self.maps) == len(self.modules):
+                raise _Enough
         return hook
