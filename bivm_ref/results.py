@@ -52,19 +52,20 @@ def by_arm(rows: list[dict], figure: str) -> dict[str, np.ndarray]:
 def draws(values: np.ndarray, clips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Bootstrap means of values (seeds, clips), seeds drawn here, clips given as indices (DRAWS, clips) -> (DRAWS,)."""
     seeds = rng.integers(0, len(values), (len(clips), len(values)))
-    per_clip = np.stack([values[s].mean(0) for s in seeds])  # (DRAWS, clips): nan stays nan
-    return np.nanmean(np.take_along_axis(per_clip, clips, 1), 1)
+    per_clip = np.stack([values[s].mean(0) for s in seeds])  # (DRAWS, clips)
+    return np.take_along_axis(per_clip, clips, 1).mean(1)
 
 
 def summary(rows: list[dict], figure: str = "MAD", seed: int = 0) -> dict[str, dict[str, float]]:
     """{arm: {"mean", "low", "high", "seeds"}}: mean over seeds and clips with its 95 % interval."""
-    return {arm: {"mean": float(np.nanmean(values)), "low": low, "high": high, "seeds": len(values)}
+    return {arm: {"mean": float(values.mean()), "low": low, "high": high, "seeds": len(values)}
             for arm, (values, low, high) in _intervals(by_arm(rows, figure), seed).items()}
 
 
 def _intervals(table: dict[str, np.ndarray], seed: int) -> dict[str, tuple[np.ndarray, float, float]]:
     found = {}
     for arm, values in table.items():
+        values = values[:, ~np.isnan(values).any(0)]  # clips without that figure
         rng = np.random.default_rng(seed)
         clips = rng.integers(0, values.shape[1], (DRAWS, values.shape[1]))
         low, high = np.percentile(draws(values, clips, rng), (2.5, 97.5))
@@ -81,12 +82,14 @@ def ratio(rows: list[dict], arm: str, against: str, figure: str = "MAD", seed: i
         raise ValueError(f"no run of {missing[0]!r}")
     shared = min(len(table[arm]), len(table[against]))
     a, b = table[arm][:shared], table[against][:shared]
+    known = ~(np.isnan(a).any(0) | np.isnan(b).any(0))
+    a, b = a[:, known], b[:, known]
     rng = np.random.default_rng(seed)
     seeds = rng.integers(0, shared, (DRAWS, shared))
     clips = rng.integers(0, a.shape[1], (DRAWS, a.shape[1]))
-    drawn = [np.nanmean(a[s][:, c]) / np.nanmean(b[s][:, c]) for s, c in zip(seeds, clips, strict=True)]
+    drawn = [a[s][:, c].mean() / b[s][:, c].mean() for s, c in zip(seeds, clips, strict=True)]
     low, high = np.percentile(drawn, (2.5, 97.5))
-    return {"ratio": float(np.nanmean(a) / np.nanmean(b)), "low": float(low), "high": float(high), "seeds": shared}
+    return {"ratio": float(a.mean() / b.mean()), "low": float(low), "high": float(high), "seeds": shared}
 
 
 def markdown(rows: list[dict], labels: dict[str, str], figures: tuple[str, ...] = FIGURES) -> str:

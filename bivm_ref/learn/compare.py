@@ -57,8 +57,8 @@ ARMS: dict[str, Arm] = {
     "recu": Arm("recu"),
     "bimatting": Arm("bimatting"),
     "bivm": Arm(mimic=FULL),
-    "no-shortcut": Arm(mimic=FULL),
-    "no-branches": Arm(mimic=FULL),
+    "no-shortcut": Arm("bivm-no-shortcut", mimic=FULL),
+    "no-branches": Arm("bivm-no-branches", mimic=FULL),
     "no-mask": Arm(masked=False, mimic=FULL),
     "no-mimicking": Arm(),
     "no-localization": Arm(mimic=dataclasses.replace(FULL, localized=False)),
@@ -87,7 +87,7 @@ class Protocol:
     def recipe(self, arm: Arm, seed: int, teacher: Path, init: str | None) -> Recipe:
         return Recipe(arch=self.preset if arm.arch == "preset" else arm.arch, method=arm.method, masked=arm.masked,
                       mimic=arm.mimic, phases=(Phase(self.steps, self.height, self.width, self.batch, self.frames),),
-                      lr=self.lr, decay=self.decay, warmup=min(50, self.steps // 10), ema=self.ema, seed=seed,
+                      lr=self.lr, decay=self.decay, warmup=max(1, min(50, self.steps // 10)), ema=self.ema, seed=seed,
                       bf16=self.bf16, mix=(1.0, 0.0), teacher=str(teacher) if arm.mimic else None,
                       init=init if arm.arch == "preset" else None)
 

@@ -1,0 +1,193 @@
+"""The comparison: runs that resume, results that cannot mix, intervals with known answers."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from bivm_ref import results
+from bivm_ref.cli import main
+from bivm_ref.clips import HELD_OUT
+from bivm_ref.errors import UserError
+from bivm_ref.learn import compare as library
+from bivm_ref.learn.compare import ARMS, CLIPS_FROM, Protocol, append, compare, run_one
+from bivm_ref.learn.store import load_model, load_state
+from bivm_ref.net.binarize import METHODS
+
+TINY = Protocol(steps=2, height=32, width=48, batch=2, frames=2, bf16=False, clips=2, clip_frames=2)
+
+
+def rows_of(values: dict[str, list[list[float]]]) -> list[dict]:
+    """{arm: [[a figure per clip] per seed]} as rows."""
+    return [{"arm": arm, "seed": seed, "MAD": clips}
+            for arm, seeds in values.items() for seed, clips in enumerate(seeds)]
+
+
+# -- statistics ---------------------------------------------------------------------------------------------------
+
+def test_means_and_intervals_of_what_does_not_vary():
+    found = results.summary(rows_of({"a": [[5.0, 5.0]] * 3, "b": [[1.0, 3.0]]}))
+    assert found["a"] == {"mean": 5.0, "low": 5.0, "high": 5.0, "seeds": 3}
+    assert found["b"] == {"mean": 2.0, "low": 1.0, "high": 3.0, "seeds": 1}
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    """Seeds and clips both vary (normal, known mean): 95 % intervals hold the truth in at least 80 % of 60 repeats
+    with 8 seeds and 40 clips (a bootstrap of few seeds is a little narrow, never this much)."""
+    rng, inside = np.random.default_rng(0), 0
+    for repeat in range(60):
+        values = 50 + 4 * rng.normal(size=(8, 1)) + 10 * rng.normal(size=(1, 40)) + rng.normal(size=(8, 40))
+        row = results.summary(rows_of({"a": values.tolist()}), seed=repeat)["a"]
+        inside += row["low"] <= 50 <= row["high"]
+    assert 48 <= inside <= 60
+
+
+def test_a_paired_ratio_is_sharper_than_its_parts():
+    """b = 0.8 a in every clip: the ratio has no spread though both means do."""
+    rng = np.random.default_rng(1)
+    a = rng.uniform(10, 100, (3, 20))
+    found = results.ratio(rows_of({"a": a.tolist(), "b": (0.8 * a).tolist()}), "b", "a")
+    assert found["ratio"] == pytest.approx(0.8) and found["low"] == pytest.approx(0.8)
+    assert found["high"] == pytest.approx(0.8) and found["seeds"] == 3
+    wide = results.summary(rows_of({"a": a.tolist()}))["a"]
+    assert wide["high"] - wide["low"] > 5
+    with pytest.raises(ValueError, match="no run of 'c'"):
+        results.ratio(rows_of({"a": a.tolist()}), "c", "a")
+
+
+def test_a_figure_that_a_clip_does_not_have_is_left_out():
+    found = results.summary(rows_of({"a": [[float("nan"), 2.0], [float("nan"), 4.0]]}))["a"]
+    assert found["mean"] == 3.0 and 2.0 <= found["low"] <= found["high"] <= 4.0
+
+
+def test_the_table_has_the_arms_in_order_and_only_those_that_ran():
+    rows = [{**row, **{figure: row["MAD"] for figure in results.FIGURES}}
+            for row in rows_of({"bivm": [[10.0, 10.0]], "float": [[4.5, 4.5]]})]
+    lines = results.markdown(rows, results.LABELS).splitlines()
+    assert lines[0] == "| | MAD | MSE | Grad | Conn | dtSSD | boundary MAD | seeds |"
+    assert lines[2].startswith("| float twin | 4.50 (4.50–4.50) |")
+    assert lines[3].startswith("| BiVM (ours) | 10.0 (10.0–10.0) |")
+    assert len(lines) == 4
+
+
+# -- arms ---------------------------------------------------------------------------------------------------------
+
+def test_every_method_and_ablation_is_an_arm():
+    assert set(ARMS) == set(results.LABELS)
+    methods = {arm.method for arm in ARMS.values()}
+    assert methods == set(METHODS) - {"bivm-plain-shortcut"}
+    full = ARMS["bivm"]
+    ablations = [name for name in ARMS if name.startswith("no-")]
+    assert len(ablations) == 7
+    for name in ablations:
+        changed = [f.name for f in dataclasses.fields(full) if getattr(full, f.name) != getattr(ARMS[name], f.name)]
+        assert len(changed) == 1, name  # one part is taken out, no more
+    assert CLIPS_FROM in HELD_OUT and CLIPS_FROM + 64 in HELD_OUT
+
+
+# -- runs ---------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Two arms, one seed; the ablation makes the twin run first."""
+    out = tmp_path_factory.mktemp("compare")
+    return out, compare(out, ["bnn", "no-bits"], [0], TINY, progress=False)
+
+
+def test_a_comparison_writes_a_row_per_run_and_keeps_the_networks(finished):
+    out, rows = finished
+    assert {(row["arm"], row["seed"]) for row in rows} == {("float", 0), ("bnn", 0), ("no-bits", 0)}
+    for row in rows:
+        assert len(row["MAD"]) == len(row["boundary_MAD"]) == 2 and row["protocol"] == dataclasses.asdict(TINY)
+        assert all(0 < value < 1000 for value in row["MAD"])
+    assert load_state(out / "runs" / "no-bits-0" / "model.pt")["recipe"]["mimic"]["bits"] == 0.0
+    assert load_model(out / "runs" / "bnn-0" / "model.pt").method.name == "bnn"
+
+
+def test_a_row_holds_what_measuring_its_network_again_gives(finished):
+    """Independent path: the stored network, the clip, mean |error| by hand."""
+    from bivm_ref.clips import procedural_clip
+
+    out, rows = finished
+    model = load_model(out / "runs" / "bnn-0" / "model.pt")
+    clip = procedural_clip(CLIPS_FROM + 1, 2, 32, 48)
+    with torch.no_grad():
+        alpha = model(torch.from_numpy(clip.frames).permute(0, 3, 1, 2)[None].float() / 255).alpha[0, :, 0].numpy()
+    row = next(row for row in rows if row["arm"] == "bnn")
+    assert row["MAD"][1] == pytest.approx(1e3 * np.abs(alpha - clip.alpha).mean(), abs=0.01)
+
+
+def test_finished_runs_are_not_repeated(finished):
+    out, rows = finished
+    before = (out / "results.jsonl").read_bytes()
+    for checkpoint in out.glob("runs/*/checkpoint.pt"):
+        checkpoint.write_bytes(b"a repeated run would read this and fail")
+    assert compare(out, ["no-bits", "bnn"], [0], TINY, progress=False) == rows
+    assert (out / "results.jsonl").read_bytes() == before
+
+
+def test_results_of_another_protocol_or_other_weights_do_not_mix(finished):
+    out, _ = finished
+    with pytest.raises(UserError, match="results.jsonl: holds runs of another protocol"):
+        compare(out, ["bnn"], [0], dataclasses.replace(TINY, steps=3), progress=False)
+    with pytest.raises(UserError, match="from other weights"):
+        compare(out, ["bnn"], [0], TINY, init=out / "runs" / "float-0" / "model.pt", progress=False)
+
+
+def test_a_half_written_line_is_neither_read_nor_extended(tmp_path):
+    stamp = {"protocol": dataclasses.asdict(TINY), "init": None}
+    append(tmp_path, {"arm": "bnn", "seed": 0, **stamp})
+    with open(tmp_path / "results.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"arm": "bnn", "se')  # the power went
+    append(tmp_path, {"arm": "bnn", "seed": 1, **stamp})
+    assert [row["seed"] for row in library.read(tmp_path, stamp)] == [0, 1]
+
+
+def test_init_reaches_every_arm_of_that_architecture(finished, tmp_path):
+    """With a learning rate of next to nothing, a student of the twin's weights keeps the head that it began with."""
+    twin = finished[0] / "runs" / "float-0" / "model.pt"
+    still = dataclasses.replace(TINY, lr=1e-12)
+    run_one(tmp_path, "reactnet", 5, still, str(twin))
+    after = tmp_path / "runs" / "reactnet-5" / "model.pt"
+    began, ended = (load_state(p)["model"]["head.weight"] for p in (twin, after))
+    torch.testing.assert_close(ended, began, atol=1e-6, rtol=0)
+    assert still.recipe(ARMS["rvm"], 0, twin, str(twin)).init is None
+
+
+# -- the command --------------------------------------------------------------------------------------------------
+
+def test_bad_requests_are_one_line(tmp_path, capsys):
+    def error(*words):
+        assert main(["compare", *map(str, words)]) == 2
+        text = capsys.readouterr().err
+        assert text.count("\n") == 1
+        return text
+
+    assert "--out DIR" in error()
+    assert "choose among float, rvm, bnn" in error("--out", tmp_path / "x", "--arms", "binaryconnect")
+    assert "no such file; bivm-ref compare writes it" in error("--show", tmp_path / "none.jsonl")
+    (tmp_path / "odd.jsonl").write_text("[1]\n")
+    assert "not the results of a comparison" in error("--show", tmp_path / "odd.jsonl")
+    (tmp_path / "empty.jsonl").write_text("")
+    assert "holds no finished run" in error("--show", tmp_path / "empty.jsonl")
+    assert "cannot be read" in error("--out", tmp_path / "y", "--init", tmp_path / "none.pt", "--arms", "bnn")
+
+
+def test_results_can_be_shown_without_training(finished, capsys):
+    out, rows = finished
+    assert main(["compare", "--show", str(out / "results.jsonl")]) == 0
+    assert "| BNN |" in capsys.readouterr().out
+    assert main(["compare", "--show", str(out / "results.jsonl"), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    by_hand = np.mean(next(row for row in rows if row["arm"] == "bnn")["MAD"])
+    assert shown["MAD"]["bnn"]["mean"] == pytest.approx(by_hand)
+
+
+def test_the_chart_shows_every_arm(finished):
+    pytest.importorskip("matplotlib")
+    from bivm_ref import viz
+
+    figure = viz.compare_chart(finished[1])
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["float twin", "BNN", "ours − bit term"]
