@@ -19,8 +19,8 @@ from bivm_ref.arch import Conv
 
 @dataclass(frozen=True)
 class Published:
-    """What a paper says of a network: G operations at 512x288 and MB stored. These "MB" are 2^20 bytes: BiMatting's bits
-    and floats are 0.673 of those, and 14.5 * 10^6 bytes would be fewer than RVM's 3,748,633 float32 parameters take."""
+    """What a paper says of a network: G operations at 512x288, and MB stored. These "MB" are 2^20 bytes: BiMatting's
+    bits and floats are 0.673 of those, and 14.5 * 10^6 bytes are fewer than RVM's 3,748,633 float32 parameters take."""
 
     operations: float
     megabytes: float

@@ -4,8 +4,8 @@ A convolution counts as in cost.py: one MAC is one operation, a binary one 1/64.
 multiplications and n additions, bias included), so RVM's batch norms, which fold into weights and biases, are free too.
 Of everything else, **each number that an arithmetic instruction writes counts 1**: an addition or subtraction, a
 multiplication or division, a comparison, minimum, maximum or logical operation (a clip is two), a table look-up,
-a byte of packed bits. A multiplication followed by an addition counts 2 here and 1 inside a convolution, which is hard on
-a network whose work is mostly between them: ours.
+a byte of packed bits. A multiplication followed by an addition counts 2 here and 1 inside a convolution, which is hard
+on a network whose work is mostly between them: ours.
 
 Not counted: moving numbers (copies, concatenation, repeating channels, gathering and scattering active positions),
 index arithmetic, and the rows that strips share.

@@ -59,7 +59,7 @@ class CountingNumpy:
 
 @pytest.fixture
 def watched(monkeypatch):
-    """The engine's modules on counting arrays -> a Counter of the numbers that some functions made, uncounted inside."""
+    """The engine's modules on counting arrays -> a Counter of what some functions made, which count nothing inside."""
     made = Counter()
     for module in (ops, layers, decoder, heads, refiner, run):
         monkeypatch.setattr(module, "np", CountingNumpy())
@@ -220,7 +220,7 @@ def test_rvm_does_what_its_table_says(width, height, ratio):
 
 
 def test_strict_is_more_than_the_papers_rule_and_bimatting_is_not_known():
-    for network in (RVM_TABLE, preset("small"), preset("default")):
-        assert strict_operations(network) > total_operations(network)
+    for counted in (RVM_TABLE, preset("small"), preset("default")):
+        assert strict_operations(counted) > total_operations(counted)
     with pytest.raises(ValueError, match="BiMatting"):
         elementwise(BIMATTING)
