@@ -8,9 +8,8 @@ COLUMNS = ("float", "binary", "operations", "vs RVM", "strict", "vs RVM", "bytes
 
 
 def as_text(data: dict) -> str:
-    lines = ["G multiply-accumulates of one frame, and stored bytes. operations: convolutions alone, float +",
-             "binary/64, the paper's rule; strict: with everything else that is computed; vs RVM: how many times fewer,",
-             "counted alike"]
+    lines = ["G multiply-accumulates of one frame, and stored bytes. operations: convolutions alone, float + binary/64",
+             "(the paper's rule); strict: with everything else that is computed; vs RVM: times fewer, counted alike"]
     for part in data["frames"]:
         lines += ["", *_frame_lines(part)]
     lines += ["", *_verdict(data), *_notes(data)]
@@ -71,7 +70,8 @@ def _notes(data: dict) -> list[str]:
             file = f"a file of {held['file']:,}"
         lines += [f"{name} in bytes: {held['binary_weights']:,} bits, {held['float_parameters']:,} floats, "
                   f"{held['stem_weights']} stem weights = {held['bytes']:,}; {file}",
-                  f"  RVM's published {said} MB are {said * 2**20 / stored:.1f}x as much"]
+                  f"  RVM's published {said} MB are {said * 2**20 / stored:.2f}x as much if 2^20 bytes are meant, "
+                  f"{said * 1e6 / stored:.2f}x if 10^6"]
     lines.append(f"BiMatting's published {BIMATTING.published.operations} G are reached when "
                  f"{100 * data['bimatting_share_needed']:.0f} % of its masked 3x3 positions are computed")
     return lines
