@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
     top.add_argument("--version", action="version", version=f"bivm-ref {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_matte, _info, _evaluate, _train, _export, _compare, _clips, _bench, _doctor):
+    for add in (_matte, _info, _evaluate, _train, _export, _compare, _clips, _bench, _cost, _doctor):
         add(commands)
     return top
 
@@ -234,6 +234,20 @@ def _bench(commands) -> None:
     p.add_argument("--json", metavar="FILE", help="write everything measured as JSON; - prints it, and no table")
     p.add_argument("--chart", metavar="FILE.png", help="draw a bar chart (needs matplotlib)")
     p.add_argument("--overwrite", action="store_true", help="replace those files")
+
+
+def _cost(commands) -> None:
+    from .cost_arguments import add
+
+    p = _command(commands, "cost", "count operations and bytes, beside RVM and BiMatting",
+                 "Multiply-accumulates of one frame by the paper's rule (convolutions, float + binary/64) and by the\n"
+                 "strict one (everything). The mask skips part of the decoder: how much was measured on held-out\n"
+                 "clips, once for all; --measure does it anew.",
+                 "bivm-ref cost\n"
+                 "bivm-ref cost --size 1280x720 --active 0.3 --preset default --layers\n"
+                 "bivm-ref cost --measure 32 --write")
+    add(p, _size, _positive)
+    _json(p)
 
 
 def _doctor(commands) -> None:

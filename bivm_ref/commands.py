@@ -236,6 +236,17 @@ def bench(args) -> None:
         viz.bench_chart(report).savefig(args.chart)
 
 
+def cost(args) -> None:
+    from .cost_table import report
+    from .cost_text import as_text
+
+    data = report(args)
+    if args.json:
+        _print_json(data)
+    else:
+        print(as_text(data))
+
+
 def doctor(args) -> int:
     from .doctor import as_data, as_text, examine, healthy
 
