@@ -121,8 +121,12 @@ def _evaluate(commands) -> None:
     p = _command(commands, "evaluate",
                  "MAD, MSE, Grad, Conn and dtSSD of an engine on clips with known alpha",
                  "D is a folder of clips in the field's layout, clip/com/0000.png and clip/pha/0000.png\n"
-                 "(com may be com.mp4), or one such clip. zero_MAD is the MAD of a predictor that answers 0.",
+                 "(com may be com.mp4), or one such clip, or folders of them, which get a mean each. zero_MAD\n"
+                 "is the MAD of a predictor that answers 0. --variant rvm prints what RVM's script does:\n"
+                 "dtSSD_rvm counts frame 0 as 0, Grad_rvm stretches alphas up to 512 pixels only, fgr_MSE is\n"
+                 "the foreground's where alpha > 0 (of clips with fgr/0000.png).",
                  "bivm-ref evaluate data_samples\n"
+                 "bivm-ref evaluate videomatte_512x288 --variant both --json\n"
                  "bivm-ref evaluate --procedural 32 --fast")
     p.add_argument("folder", metavar="D", nargs="?", help="a folder of clips, or one clip")
     p.add_argument("--procedural", metavar="N", type=_positive,
@@ -130,6 +134,8 @@ def _evaluate(commands) -> None:
     p.add_argument("--first-seed", metavar="N", type=_whole, help="seed of the first procedural clip (10,003,000)")
     p.add_argument("--wild", action="store_true", help="the hard procedural clips: two figures, clutter, hard light")
     p.add_argument("--fast", action="store_true", help="leave out Grad and Conn, the slow ones")
+    p.add_argument("--variant", choices=("ours", "rvm", "both"), default="ours",
+                   help="whose definitions of Grad, dtSSD and the foreground's error (ours)")
     _engine_options(p)
     _json(p)
 

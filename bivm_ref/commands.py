@@ -72,14 +72,15 @@ def evaluate(args) -> None:
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
     if args.procedural is not None:
         first = library.HELD_OUT_SEED if args.first_seed is None else args.first_seed
-        rows = library.evaluate_procedural(args.procedural, engine, args.fast, True, first, args.wild)
+        rows = library.evaluate_procedural(args.procedural, engine, args.fast, True, first, args.wild,
+                                           args.variant)
     else:
-        rows = library.evaluate_folder(args.folder, engine, args.fast, progress=True)
-    mean = library.mean_row(rows)
+        rows = library.evaluate_folder(args.folder, engine, args.fast, progress=True, variant=args.variant)
+    sets, mean = library.set_means(rows), library.mean_row(rows)
     if args.json:
-        _print_json({"clips": rows, "mean": mean})
+        _print_json({"clips": rows, "sets": sets, "mean": mean})
     else:
-        print(library.table([*rows, mean]))
+        print(library.table([*rows, *sets, mean]))
 
 
 def train(args) -> int:
