@@ -58,11 +58,15 @@ class Fault:
 
 
 class Unreadable(Exception):
-    """Frame t of clip c of a set could not be decoded."""
+    """Frame t of clip c of a set could not be decoded, in its folder k."""
 
-    def __init__(self, images: ImageSet, c: int, t: int, path: Path) -> None:
-        super().__init__(str(path))
-        self.images, self.c, self.t, self.path = images, c, t, path
+    def __init__(self, images: ImageSet, c: int, t: int, k: int = 0) -> None:
+        super().__init__(f"{images.clips[c].path(t, k)}: not readable")
+        self.images, self.c, self.t, self.k = images, c, t, k
+
+    def mark(self) -> None:
+        """Let the set know. Raises UserError when too much of it is damaged."""
+        self.images.mark(self.c, self.t, self.k)
 
 
 class ImageSet:
@@ -75,30 +79,27 @@ class ImageSet:
     def __init__(self, root: Path, clips: list[FrameClip], faults: Iterable[Fault] = ()) -> None:
         self.root, self.clips, self.faults = root, clips, tuple(faults)
         self.first = np.cumsum([0, *map(len, clips)])  # number of each clip's first frame
-        self.damaged = torch.zeros(int(self.first[-1]), dtype=torch.uint8).share_memory_()
+        self.damaged = torch.zeros(int(self.first[-1]), dtype=torch.uint8).share_memory_()  # 1 + folder; 0: sound
 
     def read(self, c: int, t: int, k: int = 0, mode: str = "RGB", size: tuple[int, int] | None = None) -> Image.Image:
         """Frame t of clip c from folder k, upright; raises `Unreadable`. size: see `decode`."""
-        path = self.clips[c].path(t, k)
         try:
-            return decode(path, mode, size)
+            return decode(self.clips[c].path(t, k), mode, size)
         except Exception as error:  # decoders raise nearly anything on broken bytes
-            raise Unreadable(self, c, t, path) from error
+            raise Unreadable(self, c, t, k) from error
 
-    def mark(self, c: int, t: int) -> None:
-        """Frame t of clip c turned out to be damaged. Raises UserError when they become too many."""
-        self.damaged[int(self.first[c]) + t] = 1
+    def mark(self, c: int, t: int, k: int) -> None:
+        """Frame t of clip c turned out to be damaged, in folder k. Raises UserError when they become too many."""
+        self.damaged[int(self.first[c]) + t] = 1 + k
         self.check()
-
-    def is_marked(self, c: int, t: int) -> bool:
-        return bool(self.damaged[int(self.first[c]) + t])
 
     def all_faults(self) -> list[Fault]:
         """Those found when the set was opened, then those met since."""
         met = []
         for number in np.flatnonzero(self.damaged.numpy()):
             c = bisect.bisect_right(self.first, number) - 1
-            met.append(Fault("unreadable", self.clips[c].path(int(number - self.first[c]))))
+            k = int(self.damaged[number]) - 1
+            met.append(Fault("unreadable", self.clips[c].path(int(number - self.first[c]), k)))
         return [*self.faults, *met]
 
     @property

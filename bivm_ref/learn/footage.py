@@ -73,7 +73,7 @@ class FolderClips(Dataset):
             try:
                 return self._clip(rng, *self.stretches[chosen], height, width)
             except Unreadable as broken:
-                broken.images.mark(broken.c, broken.t)
+                broken.mark()
 
     def _clip(self, rng: np.random.Generator, c: int, start: int, height: int, width: int) -> Clip:
         augment, frames = self.augment, self.phase.frames
@@ -103,31 +103,35 @@ class FolderClips(Dataset):
     def _video(self, rng, c: int, start: int, moments, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Foreground (T, H, W, 3) and alpha (T, H, W), uint8, through a window that moves over the footage."""
         times = fold(start + moments, len(self.mattes.clips[c]))
-        size = reduced_size(rng, self._size(c), height, width, self.augment)
-        seen = {t: (self.mattes.read(c, t, 0, "RGB", size), self.mattes.read(c, t, 1, "L", size))
-                for t in sorted(set(map(int, times)))}
-        if size == (width, height) and not self.augment.motion:
-            foreground = np.stack([np.asarray(seen[int(t)][0]) for t in times])
-            return foreground, np.stack([np.asarray(seen[int(t)][1]) for t in times])
-        inside = {side for _, pha in seen.values() for side, cut in cut_edges(np.asarray(pha) / 255).items() if cut}
-        rows = window(rng, size, height, width, start + moments, inside, self.augment, middle(seen[int(times[0])][1]))
+        native = self._size(c)
+        size = reduced_size(rng, native, height, width, self.augment)
+        seen = {t: self._picture(c, t) for t in sorted(set(map(int, times)))}
+        if native == (width, height) and size == native and not self.augment.motion:
+            pictures = np.stack([np.asarray(seen[int(t)]) for t in times])
+            return pictures[..., :3], pictures[..., 3]
         # Resized and warped premultiplied, or the black of alpha = 0 would creep into the hair (see motion.py).
-        for t, (fgr, pha) in seen.items():
-            fgr.putalpha(pha)
-            seen[t] = fgr.convert("RGBa")
+        seen = {t: picture.convert("RGBa").resize(size, Image.Resampling.BILINEAR) for t, picture in seen.items()}
+        alphas = {t: picture.getchannel(3) for t, picture in seen.items()}
+        inside = {side for alpha in alphas.values() for side, cut in cut_edges(np.asarray(alpha) / 255).items() if cut}
+        focus = middle(alphas[int(times[0])])
+        rows = window(rng, size, height, width, start + moments, inside, self.augment, focus)
         layers = (np.asarray(look(seen[int(t)], row, height, width)) for t, row in zip(times, rows, strict=True))
         return straight(layer.transpose(2, 0, 1) / np.float32(255) for layer in layers)
 
     def _still(self, rng, c: int, moments, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """One picture set in motion by `MovingStill`, with an open shutter."""
-        w, h = self._size(c)
-        scale = min(1.0, 2.0 * max(height, width) / max(w, h))  # no use for more: it is reduced further at once
-        size = max(2, round(w * scale)), max(2, round(h * scale))
-        picture = self.mattes.read(c, 0, 0, "RGB", size)
-        picture.putalpha(self.mattes.read(c, 0, 1, "L", size))
+        picture, most = self._picture(c, 0), 2 * max(height, width)  # no use for more: it is reduced further at once
+        if max(picture.size) > most:
+            picture.thumbnail((most, most), Image.Resampling.BOX)  # Pillow premultiplies RGBA while it resizes
         actor, shutter = MovingStill(np.asarray(picture), rng, height, width), rng.uniform(0.3, 0.95)
         return straight(actor.render([t + offset for offset in subframe_times(actor.travel(t, shutter), shutter)])
                         for t in map(int, moments))
+
+    def _picture(self, c: int, t: int) -> Image.Image:
+        """Foreground and alpha of a frame as one picture of mode "RGBA", straight."""
+        picture = self.mattes.read(c, t, 0, "RGB")
+        picture.putalpha(self.mattes.read(c, t, 1, "L"))
+        return picture
 
     def _size(self, c: int) -> tuple[int, int]:
         return self.mattes.clips[c].size or self.mattes.read(c, 0).size

@@ -108,7 +108,7 @@ class People:
         try:
             return mask_of(self.shapes[c][t], *(self.images.clips[c].size or self.images.read(c, t).size))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
-            raise Unreadable(self.images, c, t, self.images.clips[c].path(t)) from error
+            raise Unreadable(self.images, c, t) from error
 
 
 def coco_people(root: str | Path, check: bool = True, progress: bool = False) -> People:
@@ -216,7 +216,7 @@ class SegmentationClips(Dataset):
                 frames, masks = self._clip(rng, *self.stretches[chosen], height, width)
                 return planes(frames), torch.from_numpy(masks[:, None])
             except Unreadable as broken:
-                broken.images.mark(broken.c, broken.t)
+                broken.mark()
 
     def _clip(self, rng, c: int, start: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         time, place, light = rng.spawn(3)
