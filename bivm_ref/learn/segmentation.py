@@ -32,7 +32,7 @@ from bivm_ref.learn.folders import Fault, FrameClip, ImageSet, Unreadable, check
 from bivm_ref.learn.footage import batch_size, draws, planes, stretches, through_window
 
 PERSON = "person"  # the category's name; its number differs between the versions of YouTube-VIS
-FINER = 4  # polygons are drawn this many times larger and averaged: Pillow's outlines are a pixel thick
+FINER = 4  # polygons are drawn this many times larger and averaged: Pillow draws outlines half a pixel too far out
 
 
 def segmentation_loss(logits: Tensor, mask: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def mask_of(shapes: list, width: int, height: int) -> Image.Image:
         for polygon in polygons:
             if len(polygon) < 6:
                 raise ValueError(f"a polygon of {len(polygon) // 2} points")
-            draw.polygon([FINER * float(x) for x in polygon], fill=255)
+            draw.polygon([FINER * float(x) - 0.5 for x in polygon], fill=255)  # Pillow counts from pixel centres
         inside |= np.asarray(large.reduce(FINER)) > 127
     return Image.fromarray(inside.astype(np.uint8) * 255)
 
