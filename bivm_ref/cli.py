@@ -14,6 +14,18 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from .arguments import (
+    all_or_positive,
+    engine_options,
+    json,
+    number,
+    positive,
+    size,
+    sizes,
+    sources,
+    threads,
+    whole,
+)
 from .errors import UserError
 
 COLOURS = "a colour (white, '#00b140') or an image file"
@@ -32,9 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
 
     def work():
-        from . import commands
+        from . import commands, learning_commands
 
-        return getattr(commands, args.command)(args)
+        room = learning_commands if hasattr(learning_commands, args.command) else commands
+        return getattr(room, args.command)(args)
 
     return run_and_report(work)
 
@@ -100,13 +113,13 @@ def _matte(commands) -> None:
                  "bivm-ref matte portrait.jpg cutout.png --only foreground")
     p.add_argument("input", metavar="IN", help="a video, a folder of images, an image, or webcam:0")
     p.add_argument("output", metavar="OUT", help="a folder, a video file or an image file")
-    _engine_options(p)
+    engine_options(p)
     p.add_argument("--background", metavar="COLOR|IMAGE",
                    help=f"behind the composite: {COLOURS}; default #00b140")
     p.add_argument("--only", choices=("alpha", "foreground", "composite"), help="write just this one")
     p.add_argument("--png", action="store_true", default=None, help="write PNG sequences into the folder OUT")
     p.add_argument("--overwrite", action="store_true", help="replace what is there")
-    _json(p)
+    json(p)
 
 
 def _info(commands) -> None:
@@ -114,24 +127,30 @@ def _info(commands) -> None:
                  "The sizes of the sections add up to the size of the file.", "bivm-ref info\n"
                  "bivm-ref info my.safetensors --json")
     p.add_argument("weights", metavar="F", nargs="?", help="a packed network; default: the shipped one")
-    _json(p)
+    json(p)
 
 
 def _evaluate(commands) -> None:
     p = _command(commands, "evaluate",
                  "MAD, MSE, Grad, Conn and dtSSD of an engine on clips with known alpha",
                  "D is a folder of clips in the field's layout, clip/com/0000.png and clip/pha/0000.png\n"
-                 "(com may be com.mp4), or one such clip. zero_MAD is the MAD of a predictor that answers 0.",
+                 "(com may be com.mp4), or one such clip, or folders of them, which get a mean each. zero_MAD\n"
+                 "is the MAD of a predictor that answers 0. --variant rvm prints what RVM's script does:\n"
+                 "dtSSD_rvm counts frame 0 as 0, Grad_rvm stretches alphas up to 512 pixels only, fgr_MSE is\n"
+                 "the foreground's where alpha > 0 (of clips with fgr/0000.png).",
                  "bivm-ref evaluate data_samples\n"
+                 "bivm-ref evaluate videomatte_512x288 --variant both --json\n"
                  "bivm-ref evaluate --procedural 32 --fast")
     p.add_argument("folder", metavar="D", nargs="?", help="a folder of clips, or one clip")
-    p.add_argument("--procedural", metavar="N", type=_positive,
+    p.add_argument("--procedural", metavar="N", type=positive,
                    help="instead of D: N held-out procedural clips, 8 frames at 256x144")
-    p.add_argument("--first-seed", metavar="N", type=_whole, help="seed of the first procedural clip (10,003,000)")
+    p.add_argument("--first-seed", metavar="N", type=whole, help="seed of the first procedural clip (10,003,000)")
     p.add_argument("--wild", action="store_true", help="the hard procedural clips: two figures, clutter, hard light")
     p.add_argument("--fast", action="store_true", help="leave out Grad and Conn, the slow ones")
-    _engine_options(p)
-    _json(p)
+    p.add_argument("--variant", choices=("ours", "rvm", "both"), default="ours",
+                   help="whose definitions of Grad, dtSSD and the foreground's error (ours)")
+    engine_options(p)
+    json(p)
 
 
 def _train(commands) -> None:
@@ -152,15 +171,15 @@ def _train(commands) -> None:
     p.add_argument("--teacher", metavar="F", help="mimic this model.pt, the float twin's")
     p.add_argument("--without", nargs="+", default=[], choices=("mask", "localization", "bits", "information"),
                    help="leave a part out: the decoder's mask, or an ingredient of the mimicking")
-    p.add_argument("--lr", metavar="X", type=_number, default=2e-3, help="learning rate (0.002)")
+    p.add_argument("--lr", metavar="X", type=number, default=2e-3, help="learning rate (0.002)")
     p.add_argument("--init", metavar="F", help="start from this model.pt, the float twin's")
-    p.add_argument("--steps", metavar="N", type=_positive, default=2000,
+    p.add_argument("--steps", metavar="N", type=positive, default=2000,
                    help="steps in all (2000): 70%% at 160x96, 20%% at 256x144, 10%% for the refiner")
-    _sources(p)
-    p.add_argument("--seed", metavar="N", type=_whole, default=0, help="of the weights and the clips (0)")
+    sources(p)
+    p.add_argument("--seed", metavar="N", type=whole, default=0, help="of the weights and the clips (0)")
     p.add_argument("--bf16", action="store_true", help="bfloat16 convolutions, for CPUs that have them")
     p.add_argument("--device", default="cpu", help="torch's name of it (cpu)")
-    p.add_argument("--workers", metavar="N", type=_whole, default=1, help="processes that make clips (1)")
+    p.add_argument("--workers", metavar="N", type=whole, default=1, help="processes that make clips (1)")
 
 
 def _export(commands) -> None:
@@ -169,7 +188,7 @@ def _export(commands) -> None:
     p.add_argument("model", metavar="MODEL.pt", help="what `bivm-ref train` wrote")
     p.add_argument("output", metavar="OUT.safetensors", help="the packed file")
     p.add_argument("--overwrite", action="store_true", help="replace what is there")
-    _json(p)
+    json(p)
 
 
 def _compare(commands) -> None:
@@ -183,15 +202,15 @@ def _compare(commands) -> None:
     p.add_argument("--out", metavar="DIR", help="folder of the runs and their results")
     p.add_argument("--show", metavar="FILE", help="train nothing: print the table of these results")
     p.add_argument("--arms", metavar="A,B,...", help="some of them only (default: all; a wrong name lists them)")
-    p.add_argument("--seeds", metavar="N", type=_positive, default=3, help="seeds 0 to N-1 (3)")
-    p.add_argument("--steps", metavar="N", type=_positive, help="of each run (800)")
+    p.add_argument("--seeds", metavar="N", type=positive, default=3, help="seeds 0 to N-1 (3)")
+    p.add_argument("--steps", metavar="N", type=positive, help="of each run (800)")
     p.add_argument("--preset", choices=("default", "small"), default="small", help="the architecture (small)")
     p.add_argument("--init", metavar="F", help="a float twin's model.pt, from which every arm of its architecture "
                    "starts; without it all start from random weights")
-    p.add_argument("--jobs", metavar="N", type=_positive, default=1, help="runs at a time, one core each (1)")
+    p.add_argument("--jobs", metavar="N", type=positive, default=1, help="runs at a time, one core each (1)")
     p.add_argument("--quick", action="store_true", help="minutes instead of hours, to see that all runs; the figures "
                    "mean nothing")
-    _json(p)
+    json(p)
 
 
 def _clips(commands) -> None:
@@ -202,11 +221,11 @@ def _clips(commands) -> None:
                  "bivm-ref clips out --count 4 --size 256x144\n"
                  "bivm-ref clips out --people people/ --scenes scenes/")
     p.add_argument("output", metavar="OUT", help="a new folder")
-    p.add_argument("--count", metavar="N", type=_positive, default=8, help="clips (8)")
-    p.add_argument("--seed", metavar="N", type=_whole, default=0, help="of the first clip (0)")
-    p.add_argument("--size", metavar="WxH", type=_size, default=(256, 144), help="of a frame (256x144)")
-    p.add_argument("--frames", metavar="N", type=_positive, default=8, help="per clip (8)")
-    _sources(p)
+    p.add_argument("--count", metavar="N", type=positive, default=8, help="clips (8)")
+    p.add_argument("--seed", metavar="N", type=whole, default=0, help="of the first clip (0)")
+    p.add_argument("--size", metavar="WxH", type=size, default=(256, 144), help="of a frame (256x144)")
+    p.add_argument("--frames", metavar="N", type=positive, default=8, help="per clip (8)")
+    sources(p)
     p.add_argument("--overwrite", action="store_true", help="write into a folder that is not empty")
 
 
@@ -219,11 +238,11 @@ def _bench(commands) -> None:
                  "bivm-ref bench\n"
                  "bivm-ref bench --sizes 256x144 --no-peers\n"
                  "bivm-ref bench --layers --json timings.json --chart timings.png")
-    p.add_argument("--sizes", metavar="WxH,...", type=_sizes, default=_sizes("256x144,512x288,1280x720"),
+    p.add_argument("--sizes", metavar="WxH,...", type=sizes, default=sizes("256x144,512x288,1280x720"),
                    help="of a frame (256x144,512x288,1280x720); above 512 networks see a reduced frame")
-    p.add_argument("--rounds", metavar="N", type=_positive, default=15, help="after 2 that are not counted (15)")
-    p.add_argument("--core", metavar="N", type=_whole, help="the one core; default: the last that is allowed")
-    p.add_argument("--threads", metavar="N", type=_all_or_positive,
+    p.add_argument("--rounds", metavar="N", type=positive, default=15, help="after 2 that are not counted (15)")
+    p.add_argument("--core", metavar="N", type=whole, help="the one core; default: the last that is allowed")
+    p.add_argument("--threads", metavar="N", type=all_or_positive,
                    help="of the second pass: a number, or all (default); 1 leaves that pass out")
     which = p.add_mutually_exclusive_group()
     which.add_argument("--weights", metavar="F", help="a packed network; default: the shipped one")
@@ -246,92 +265,16 @@ def _cost(commands) -> None:
                  "bivm-ref cost\n"
                  "bivm-ref cost --size 1280x720 --active 0.3 --preset default --layers\n"
                  "bivm-ref cost --measure 32 --write")
-    add(p, _size, _positive)
-    _json(p)
+    add(p, size, positive)
+    json(p)
 
 
 def _doctor(commands) -> None:
     p = _command(commands, "doctor",
                  "check this machine: versions, codecs, weights, kernels, one frame's time",
                  "Exit code 1 if something required is missing.", "bivm-ref doctor")
-    _threads(p)
-    _json(p)
-
-
-# -- arguments that several commands share ------------------------------------------------------------------
-
-def _engine_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--engine", choices=("packed", "torch"), default="packed",
-                   help="NumPy on packed bits, or torch")
-    p.add_argument("--weights", metavar="F", help="a packed network, or with --engine torch also a model.pt; "
-                   "default: the shipped one")
-    p.add_argument("--size", metavar="N", type=_engine_size, default="trained",
-                   help="longer frames are reduced to N pixels on the longer side for the network, and the refiner "
-                   "restores them; default: the size that the weights were trained at")
-    p.add_argument("--kernel", choices=("auto", "xor", "table", "table4"), default="auto",
-                   help="of the packed engine's binary convolutions: the same numbers at another speed; auto: "
-                   "measured per layer when the weights are loaded, see bivm-ref info")
-    p.add_argument("--table-budget-mb", metavar="N", type=_whole,
-                   help="megabytes of memory that the kernels' tables may take in all")
-    _threads(p)
-
-
-def _threads(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--threads", metavar="N", type=_positive, default=1, help="processor threads (1)")
-
-
-def _json(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--json", action="store_true", help="print the figures as JSON")
-
-
-def _sources(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--people", metavar="D", help="a folder of RGBA stills of people")
-    p.add_argument("--scenes", metavar="D", help="a folder of background photographs")
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if _whole(text) < 1:
-        raise argparse.ArgumentTypeError("at least 1 is needed")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0.0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
-
-
-def _engine_size(text: str) -> int | str:
-    if text == "trained":
-        return text
-    if _whole(text) < 16:
-        raise argparse.ArgumentTypeError("at least 16 pixels are needed")
-    return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 256x144, at least 16x16")
-    return int(width), int(height)
-
-
-def _sizes(text: str) -> list[tuple[int, int]]:
-    return [_size(part.strip()) for part in text.split(",")]
-
-
-def _all_or_positive(text: str) -> int | None:
-    return None if text == "all" else _positive(text)
+    threads(p)
+    json(p)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from .command_helpers import check_new_file, frame_text, need_chart, print_json
 from .errors import UserError
 
 
@@ -20,13 +21,13 @@ def matte(args) -> int:
         print(f"bivm-ref: warning: {warning}", file=sys.stderr)
     names = ", ".join(map(str, report.outputs))
     if report.interrupted:
-        print(f"bivm-ref: interrupted after {_frames(report.frames)}, kept in {names}", file=sys.stderr)
+        print(f"bivm-ref: interrupted after {frame_text(report.frames)}, kept in {names}", file=sys.stderr)
     rate = report.frames / report.seconds if report.seconds else 0.0
     if args.json:
-        _print_json({"frames": report.frames, "seconds": report.seconds, "frames_per_second": rate,
+        print_json({"frames": report.frames, "seconds": report.seconds, "frames_per_second": rate,
                      "outputs": list(map(str, report.outputs)), "warnings": report.warnings})
     else:
-        print(f"{_frames(report.frames)} in {report.seconds:.1f} s ({rate:.2f} per second) -> {names}")
+        print(f"{frame_text(report.frames)} in {report.seconds:.1f} s ({rate:.2f} per second) -> {names}")
     return 130 if report.interrupted else 0
 
 
@@ -39,7 +40,7 @@ def info(args) -> None:
     rows, size = net.explain(), path.stat().st_size
     records = {key: net.metadata.get(key, {}) for key in ("provenance", "figures")}
     if args.json:
-        _print_json({"file": str(path), "bytes": size, "arch": net.arch.name, "sections": sections,
+        print_json({"file": str(path), "bytes": size, "arch": net.arch.name, "sections": sections,
                      "layers": rows, **records})
         return
     print(f"{path}: {net.arch.name}, {size:,} bytes\n")
@@ -72,105 +73,15 @@ def evaluate(args) -> None:
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
     if args.procedural is not None:
         first = library.HELD_OUT_SEED if args.first_seed is None else args.first_seed
-        rows = library.evaluate_procedural(args.procedural, engine, args.fast, True, first, args.wild)
+        rows = library.evaluate_procedural(args.procedural, engine, args.fast, True, first, args.wild,
+                                           args.variant)
     else:
-        rows = library.evaluate_folder(args.folder, engine, args.fast, progress=True)
-    mean = library.mean_row(rows)
+        rows = library.evaluate_folder(args.folder, engine, args.fast, progress=True, variant=args.variant)
+    sets, mean = library.set_means(rows), library.mean_row(rows)
     if args.json:
-        _print_json({"clips": rows, "mean": mean})
+        print_json({"clips": rows, "sets": sets, "mean": mean})
     else:
-        print(library.table([*rows, mean]))
-
-
-def train(args) -> int:
-    _need_torch("train")
-    from .clips import ClipMix
-    from .learn import team
-    from .learn.mimic import Mimicking
-    from .learn.train import Phase, Recipe
-    from .learn.train import train as run
-    from .net.binarize import method
-
-    for given in filter(None, (args.init, args.teacher)):
-        if (arch := _load_model(given).arch.name) != args.preset:
-            raise UserError(f"{given}: holds the preset {arch!r}; add --preset {arch}, or name another model")
-    if args.float and args.method not in (None, "float"):
-        raise UserError(f"train: a float twin has no signs, so --method {args.method} says nothing; leave one out")
-    try:
-        how = method("float" if args.float else args.method or "bivm").name
-    except ValueError as error:
-        raise UserError(f"--method: {error}") from error
-    out_of_mimicking = set(args.without) - {"mask"}
-    if out_of_mimicking and not args.teacher:
-        raise UserError(f"--without {out_of_mimicking.pop()}: is a part of the mimicking; add --teacher F")
-    mimic = Mimicking(localized="localization" not in args.without, bits=0.0 if "bits" in args.without else 0.5,
-                      informed="information" not in args.without) if args.teacher else None
-    ClipMix(args.people, args.scenes)  # refuses folders that hold nothing, before anything is written
-    refine, finish = args.steps // 10, args.steps // 5
-    phases = (Phase(args.steps - refine - finish, 96, 160), Phase(finish, 144, 256),
-              Phase(refine, 144, 256, batch=1, frames=2, refine=True))
-    recipe = Recipe(arch=args.preset, method=how, masked="mask" not in args.without, mimic=mimic, lr=args.lr,
-                    seed=args.seed, bf16=args.bf16, phases=tuple(p for p in phases if p.steps), init=args.init,
-                    teacher=args.teacher)
-    _check_torch(args.device)
-    out = _folder(args.out)
-    try:
-        with team.joined(args.device) as device:
-            run(recipe, out, args.people, args.scenes, workers=args.workers, device=device,
-                progress=sys.stderr.isatty())
-    except UserError as error:  # one that a data worker met comes wrapped in its traceback
-        last = str(error).strip().splitlines()[-1]
-        raise UserError(last.removeprefix("bivm_ref.errors.UserError: ")) from error
-    except KeyboardInterrupt:
-        kept = out / "checkpoint.pt"
-        print("bivm-ref: interrupted; " + (f"{kept} is kept, and the same command goes on from it"
-                                            if kept.exists() else "nothing was trained yet"), file=sys.stderr)
-        return 130
-    print(f"{recipe.steps} steps -> {out / 'model.pt'}")
-    return 0
-
-
-def export(args) -> None:
-    _need_torch("export")
-    from .learn.export import export as write
-    from .learn.train import load_state, trained_size
-    from .packed import weights
-
-    output = Path(args.output)
-    if output.suffix != ".safetensors":
-        raise UserError(f"{output}: a packed network is named .safetensors; change the name")
-    if output.exists() and not args.overwrite:
-        raise UserError(f"{output}: exists already; choose another name or add --overwrite")
-    model = _load_model(args.model)
-    if not model.binary:
-        raise UserError(f"{args.model}: a float twin, which has no bits to pack; train a student from it "
-                        "with bivm-ref train --init")
-    recipe = load_state(args.model)["recipe"]
-    write(model, output, {"model": Path(args.model).name, "recipe": recipe, "size": trained_size(recipe)})
-    sections = weights.sections(output)
-    if args.json:
-        _print_json({"file": str(output), "bytes": sum(sections.values()), "sections": sections})
-    else:
-        print(f"{model.arch.name}, {sum(sections.values()):,} bytes -> {output}")
-
-
-def compare(args) -> None:
-    from .results import report
-
-    if (args.out is None) == (args.show is None):
-        raise UserError("compare: give --out DIR to train and measure, or --show FILE to see results")
-    if args.show:
-        return report(args.show, None, args.json)
-    _need_torch("compare")
-    from .learn import compare as library
-
-    protocol = library.Protocol(preset=args.preset)
-    protocol = protocol.quick() if args.quick else protocol
-    if args.steps:
-        protocol = library.dataclasses.replace(protocol, steps=args.steps)
-    arms = [arm.strip() for arm in args.arms.split(",")] if args.arms else list(library.ARMS)
-    library.compare(_folder(args.out), arms, range(args.seeds), protocol, args.init, args.jobs)
-    return report(Path(args.out) / "results.jsonl", Path(args.out), args.json)
+        print(library.table([*rows, *sets, mean]))
 
 
 def clips(args) -> None:
@@ -207,9 +118,9 @@ def bench(args) -> None:
     path = root / "weights" / f"{args.preset}.safetensors" if args.preset else args.weights
     weights.load(weights.default_weights() if path is None else path)  # what cannot be read is said before the wait
     for wanted in filter(None, (args.json if args.json != "-" else None, args.chart)):
-        _check_new_file(Path(wanted), args.overwrite)
+        check_new_file(Path(wanted), args.overwrite)
     if args.chart:
-        _need_chart(args.chart)
+        need_chart(args.chart)
     samples = [str(clip / "com.mp4") for clip in sample_clips(root.parent / "data_samples")]
     options = Options(samples, args.sizes, args.rounds, args.core, args.threads, path and str(path), args.peers,
                       args.layers, args.long)
@@ -224,7 +135,7 @@ def bench(args) -> None:
 
         report = measure(options, progress)
     if args.json == "-":
-        _print_json(report)
+        print_json(report)
     else:
         print(as_text(report))
     if args.json and args.json != "-":
@@ -242,7 +153,7 @@ def cost(args) -> None:
 
     data = report(args)
     if args.json:
-        _print_json(data)
+        print_json(data)
     else:
         print(as_text(data))
 
@@ -252,75 +163,7 @@ def doctor(args) -> int:
 
     checks = examine(args.threads)
     if args.json:
-        _print_json(as_data(checks))
+        print_json(as_data(checks))
     else:
         print(as_text(checks))
     return 0 if healthy(checks) else 1
-
-
-# -- helpers ------------------------------------------------------------------------------------------------
-
-def _frames(count: int) -> str:
-    return f"{count} frame" + ("s" if count != 1 else "")
-
-
-def _print_json(data) -> None:
-    """Strict JSON: a figure that is not a number (dtSSD of one frame) becomes null."""
-    def clean(x):
-        if isinstance(x, dict):
-            return {key: clean(value) for key, value in x.items()}
-        if isinstance(x, (list, tuple)):
-            return [clean(value) for value in x]
-        return None if isinstance(x, float) and x != x else x
-
-    print(json.dumps(clean(data), indent=2, allow_nan=False))
-
-
-def _need_torch(command: str) -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"{command} needs torch, which is not installed; "
-                        "pip install 'bivm_ref[train]'") from error
-
-
-def _need_chart(name: str) -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"--chart {name}: matplotlib is not installed; pip install 'bivm_ref[notebooks]', "
-                        "or leave it out: the table has bars too") from error
-    if Path(name).suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UserError(f"--chart {name}: charts are .png, .svg or .pdf; change the name")
-
-
-def _check_new_file(path: Path, overwrite: bool) -> None:
-    """Refuse a path that cannot be written, before the work that is to fill it."""
-    if path.exists() and not (overwrite and path.is_file()):
-        raise UserError(f"{path}: exists already; choose another name or add --overwrite")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}; make it, or choose another name")
-
-
-def _load_model(path: str):
-    from .learn.train import load_model
-
-    return load_model(path)
-
-
-def _check_torch(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {device}: torch cannot use it here; "
-                        "leave it out, or install the torch for it") from error
-
-
-def _folder(path: str) -> Path:
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: the folder cannot be made ({error.strerror}); choose another") from error
-    return Path(path)

@@ -1,16 +1,20 @@
 """Figures of an engine on clips of known alpha: folders in the field's layout, or held-out procedural ones.
 
-The layout: clip/com/0000.png … the frames, clip/pha/0000.png … the reference alphas, matched by name; the
-frames may be one file instead, clip/com.mp4 (or .mov, .mkv, .webm, .gif), matched in order. clip/fgr is not
-read. A row is {"clip", "frames", "MAD", "MSE", "Grad", "Conn", "dtSSD", "zero_MAD", "ms_per_frame"}: the
-field's figures (see metrics.py), the MAD of a predictor that always answers 0, and the engine's time.
+A row is {"clip", "frames", "MAD", "MSE", "Grad", "Conn", "dtSSD", "zero_MAD", "ms_per_frame"}: the field's figures
+(see metrics.py), the MAD of a predictor that always answers 0, and the engine's time. Two variants of the figures:
+
+    ours   dtSSD is the mean from frame 1 on; Grad is of alphas stretched to [0, 1], at every size
+    rvm    dtSSD_rvm averages in a 0 for frame 0; Grad_rvm stretches only up to 512 pixels on the longer side, the size
+           of the published low-resolution sets; fgr_MSE is the foreground's, where alpha > 0, if the clip has fgr
+
+MAD, MSE and Conn are the same in both. RVM's script reads mattes that were saved with 8 bits, here they are float.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,55 +23,80 @@ from tqdm import tqdm
 from . import metrics
 from .clips import HELD_OUT, procedural_clip
 from .errors import UserError
-from .images import image_paths, image_size, natural_key, read_image
-from .video import VIDEO_SUFFIXES, open_frames
+from .evaluation_sets import clip_files, clip_folders, clip_name, clip_pairs, read_foregrounds, read_pairs
+
+__all__ = ["evaluate_clip", "evaluate_folder", "evaluate_procedural", "figures", "mean_row", "set_means", "table",
+           "clip_folders", "clip_name", "clip_pairs", "HELD_OUT_SEED"]
 
 HELD_OUT_SEED = HELD_OUT.start + 3_000  # for figures that are reported; those below are for choosing weights by
 HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH = 8, 144, 256
-FIGURES = {"MAD": metrics.mad, "MSE": metrics.mse, "Grad": metrics.grad, "Conn": metrics.conn,
-           "dtSSD": metrics.dtssd}
-SLOW = ("Grad", "Conn")
+STRETCHED_SIDE = 512  # pixels: RVM's protocol stretches alphas for Grad in its 512x288 sets, not in the larger ones
+FIGURES = {
+    "MAD": metrics.mad,
+    "MSE": metrics.mse,
+    "Grad": metrics.grad,
+    "Grad_rvm": lambda pred, true: metrics.grad(pred, true, stretch=max(true.shape[1:]) <= STRETCHED_SIDE),
+    "Conn": metrics.conn,
+    "dtSSD": metrics.dtssd,
+    "dtSSD_rvm": lambda pred, true: metrics.dtssd(pred, true, rvm=True),
+}
+SLOW = ("Grad", "Grad_rvm", "Conn")
+VARIANTS = {
+    "ours": ("MAD", "MSE", "Grad", "Conn", "dtSSD"),
+    "rvm": ("MAD", "MSE", "Grad_rvm", "Conn", "dtSSD_rvm", "fgr_MSE"),
+    "both": ("MAD", "MSE", "Grad", "Grad_rvm", "Conn", "dtSSD", "dtSSD_rvm", "fgr_MSE"),
+}
 
 
-def evaluate_clip(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], engine,
-                  fast: bool = False) -> dict:
+def evaluate_clip(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], engine, fast: bool = False,
+                  variant: str = "ours", foregrounds: Iterable[np.ndarray] | None = None) -> dict:
     """One row. pairs: frames (H, W, 3) uint8 with their alphas (H, W) float32; fast leaves out Grad and Conn.
 
-    Frames are taken one at a time; the alphas of the clip are kept, 8 bytes per pixel and frame.
+    variant: "ours", "rvm" or "both". foregrounds: the true ones, (H, W, 3) uint8, in the order of the pairs, for
+    fgr_MSE, which is NaN without. Frames are taken one at a time; the alphas of the clip are kept, 8 bytes per pixel
+    and frame.
     """
     engine.reset()
-    predicted, reference, seconds = [], [], 0.0
+    predicted, reference, colour, seconds = [], [], [], 0.0
+    painted = iter(foregrounds) if foregrounds is not None and "fgr_MSE" in VARIANTS[variant] else None
     for frame, alpha in pairs:
         start = time.perf_counter()
-        mine, _ = engine.step(frame)
+        mine, foreground = engine.step(frame)
         seconds += time.perf_counter() - start
         predicted.append(mine)
         reference.append(alpha)
-    return figures(name, np.stack(predicted), np.stack(reference), seconds, fast)
+        if painted is not None:
+            true = next(painted).astype(np.float32) / np.float32(255)
+            colour.append({"fgr_MSE": metrics.foreground_mse(foreground, true, alpha)})
+    fgr_mse = metrics.summarise(colour)["fgr_MSE"] if colour else math.nan
+    return figures(name, np.stack(predicted), np.stack(reference), seconds, fast, variant, fgr_mse)
 
 
 def figures(name: str, predicted: np.ndarray, reference: np.ndarray, seconds: float,
-            fast: bool = False) -> dict:
-    """The row of a clip from its alphas, both (T, H, W) float32."""
+            fast: bool = False, variant: str = "ours", fgr_mse: float = math.nan) -> dict:
+    """The row of a clip from its alphas, both (T, H, W) float32, and the foreground's figure if it is known."""
     row = {"clip": name, "frames": len(predicted)}
-    row.update({key: figure(predicted, reference) for key, figure in FIGURES.items()
-                if not (fast and key in SLOW)})
+    for key in VARIANTS[variant]:
+        if not (fast and key in SLOW):
+            row[key] = fgr_mse if key == "fgr_MSE" else FIGURES[key](predicted, reference)
     row["zero_MAD"] = metrics.mad(np.zeros_like(reference), reference)
     row["ms_per_frame"] = 1e3 * seconds / len(predicted)
     return row
 
 
-def evaluate_folder(root, engine, fast: bool = False, progress: bool = False) -> list[dict]:
+def evaluate_folder(root, engine, fast: bool = False, progress: bool = False, variant: str = "ours") -> list[dict]:
     """A row for every clip below `root`, which may be a clip itself. Raises UserError for a folder without
-    clips and for whatever `clip_pairs` refuses."""
+    clips and for whatever `clip_files` and `clip_pairs` refuse, the former before the first clip is looked at."""
     root = Path(root)
-    clips = clip_folders(root)
+    with_colour = "fgr_MSE" in VARIANTS[variant]
+    clips = [(clip_name(clip, root), clip_files(clip, with_colour)) for clip in clip_folders(root)]
     bar = tqdm(clips, unit="clip", desc="evaluate", disable=None if progress else True)
-    return [evaluate_clip(clip_name(clip, root), clip_pairs(clip), engine, fast) for clip in bar]
+    return [evaluate_clip(name, read_pairs(files), engine, fast, variant, read_foregrounds(files))
+            for name, files in bar]
 
 
 def evaluate_procedural(count: int, engine, fast: bool = False, progress: bool = False,
-                        first_seed: int = HELD_OUT_SEED, wild: bool = False) -> list[dict]:
+                        first_seed: int = HELD_OUT_SEED, wild: bool = False, variant: str = "ours") -> list[dict]:
     """A row for each of `count` held-out procedural clips: 8 frames, 256x144, seeds from `first_seed` on.
 
     wild: two figures, clutter, hard light (see `procedural_clip`). Raises UserError for seeds outside `HELD_OUT`,
@@ -80,7 +109,8 @@ def evaluate_procedural(count: int, engine, fast: bool = False, progress: bool =
     rows = []
     for seed in tqdm(seeds, unit="clip", desc="evaluate", disable=None if progress else True):
         clip = procedural_clip(seed, HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH, wild=wild)
-        rows.append(evaluate_clip(clip.name, zip(clip.frames, clip.alpha), engine, fast))
+        rows.append(evaluate_clip(clip.name, zip(clip.frames, clip.alpha), engine, fast, variant,
+                                  clip.foreground))
     return rows
 
 
@@ -89,6 +119,16 @@ def mean_row(rows: list[dict]) -> dict:
     values = metrics.summarise([{k: v for k, v in row.items() if k not in ("clip", "frames")}
                                 for row in rows])
     return {"clip": "mean", "frames": sum(row["frames"] for row in rows), **values}
+
+
+def set_means(rows: list[dict]) -> list[dict]:
+    """A mean row for each set, "mean of videomatte_motion", where clips lie in several folders; else none."""
+    sets: dict[str, list[dict]] = {}
+    for row in rows:
+        sets.setdefault(row["clip"].rpartition("/")[0], []).append(row)
+    if len(sets) < 2:
+        return []
+    return [{**mean_row(members), "clip": f"mean of {name or '.'}"} for name, members in sets.items()]
 
 
 def table(rows: list[dict]) -> str:
@@ -104,68 +144,3 @@ def _cell(value) -> str:
     if not isinstance(value, float):
         return str(value)
     return "-" if math.isnan(value) else f"{value:.2f}" if value < 1000 else f"{value:.0f}"
-
-
-# -- the field's folders ------------------------------------------------------------------------------------
-
-def clip_folders(root: Path) -> list[Path]:
-    """The folders at or below `root` that hold a `pha` folder, in natural order."""
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; give a folder of clips, each with com/ and pha/")
-    found = [pha.parent for pha in [root / "pha", *root.rglob("*/pha")] if pha.is_dir()]
-    if not found:
-        raise UserError(f"{root}: no clip in it; a clip is a folder with com/ (or com.mp4) and pha/")
-    return sorted(found, key=lambda clip: natural_key(clip.as_posix()))
-
-
-def clip_name(clip: Path, root: Path) -> str:
-    """Its path below `root`; the folder's own name if it is `root`."""
-    return clip.resolve().name if clip == root else clip.relative_to(root).as_posix()
-
-
-def clip_pairs(clip: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Every frame of a clip with its reference alpha: (H, W, 3) uint8, (H, W) float32.
-
-    Raises UserError, naming the file: no frames, a frame without alpha, an alpha of another size, a video
-    that holds more or fewer frames than there are alphas, and whatever `open_frames` refuses.
-    """
-    alphas = image_paths(clip / "pha")
-    if not alphas:
-        raise UserError(f"{clip / 'pha'}: no image in it; put one alpha per frame there")
-    if (clip / "com").is_dir():
-        by_name = {path.stem: path for path in alphas}
-        frames = image_paths(clip / "com")
-        if not frames:
-            raise UserError(f"{clip / 'com'}: no image in it; put the frames there")
-        for frame in frames:  # names first: better now than after half of the clip
-            if frame.stem not in by_name:
-                raise UserError(f"{clip / 'pha' / frame.stem}.png: missing; every frame of {clip / 'com'} "
-                                "needs its alpha")
-        for frame in frames:
-            yield _pair(read_image(frame), by_name[frame.stem], frame)
-        return
-    videos = [path for path in (clip / f"com{suffix}" for suffix in VIDEO_SUFFIXES) if path.is_file()]
-    if not videos:
-        raise UserError(f"{clip / 'com'}: missing; put the frames there, or in com.mp4")
-    yield from _video_pairs(videos[0], alphas)
-
-
-def _video_pairs(video: Path, alphas: list[Path]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    reader, count = open_frames(video), 0
-    for frame in reader:
-        if count == len(alphas):
-            raise UserError(f"{alphas[0].parent}: holds {count} alphas and {video} more frames; "
-                            "put one alpha per frame there")
-        yield _pair(frame, alphas[count], video)
-        count += 1
-    if count < len(alphas):
-        raise UserError(f"{video}: holds {count} frames for {len(alphas)} alphas; "
-                        "copy the video again, or remove the alphas beyond")
-
-
-def _pair(frame: np.ndarray, alpha: Path, source: Path) -> tuple[np.ndarray, np.ndarray]:
-    width, height = image_size(alpha)
-    if (height, width) != frame.shape[:2]:
-        raise UserError(f"{alpha}: is {width}x{height}, and {source} is {frame.shape[1]}x{frame.shape[0]}; "
-                        "give frames and alphas one size")
-    return frame, read_image(alpha)[..., 0].astype(np.float32) / np.float32(255)

@@ -28,12 +28,17 @@ def mse(pred, true) -> float:
     return 1e3 * _per_frame(lambda p, t: np.square(p - t).mean(), pred, true)
 
 
-def grad(pred, true) -> float:
-    """Gradient error: 1e-3 · Σ (|∇p| − |∇t|)², each stretched to [0, 1]; Gaussian derivatives, σ = 1.4."""
+def grad(pred, true, stretch: bool = True) -> float:
+    """Gradient error: 1e-3 · Σ (|∇p| − |∇t|)², each stretched to [0, 1]; Gaussian derivatives, σ = 1.4.
+
+    stretch=False leaves both as they are, as RVM's protocol does for frames larger than its 512×288.
+    """
     pred, true = _pair(pred, true)
 
     def frame(p, t):
-        return np.square(gradient_magnitude(_stretch(p)) - gradient_magnitude(_stretch(t))).sum()
+        if stretch:
+            p, t = _stretch(p), _stretch(t)
+        return np.square(gradient_magnitude(p) - gradient_magnitude(t)).sum()
 
     return 1e-3 * _per_frame(frame, pred, true)
 
@@ -51,14 +56,31 @@ def conn(pred, true) -> float:
 def dtssd(pred, true, rvm: bool = False) -> float:
     """Temporal error, flicker: 1e2 · sqrt(mean(((p_t − p_{t−1}) − (t_t − t_{t−1}))²)), mean over t = 1 … T−1.
 
-    rvm=True averages in a zero for frame 0, as RVM's script does: (T−1)/T of ours. NaN for a single frame.
+    rvm=True averages in a zero for frame 0, as RVM's script does: (T−1)/T of ours. Of a single frame ours is NaN,
+    and RVM's is the 0 of its only frame.
     """
     pred, true = _pair(pred, true)
     steps = [100 * math.sqrt(np.square(_error(pred, true, t) - _error(pred, true, t - 1)).mean())
              for t in range(1, len(pred))]
     if not steps:
-        return math.nan
+        return 0.0 if rvm else math.nan
     return float(sum(steps) / (len(pred) if rvm else len(steps)))
+
+
+def foreground_mse(pred, true, alpha) -> float:
+    """Squared error of the foreground's colour where there is one: 1e3 · mean (F_p − F_t)² over true alpha > 0.
+
+    pred, true: straight colour in [0, 1], float, (H, W, 3) or (T, H, W, 3); alpha: the true one, (H, W) or
+    (T, H, W). One of RVM's figures. The mean over frames; a frame without foreground is left out, NaN if all are.
+    """
+    alpha, _ = _pair(alpha, alpha, ("alpha", "alpha"))
+    pred, true = (np.asarray(x)[None] if np.ndim(x) == 3 else np.asarray(x) for x in (pred, true))
+    for name, array in (("pred", pred), ("true", true)):
+        if array.shape != (*alpha.shape, 3):
+            raise ValueError(f"{name} is {array.shape} but alpha is {alpha.shape}")
+        _check(name, array)
+    seen = [(p[a > 0].astype(np.float64), t[a > 0]) for p, t, a in zip(pred, true, alpha) if (a > 0).any()]
+    return float(1e3 * np.mean([np.square(p - t).mean() for p, t in seen])) if seen else math.nan
 
 
 def boundary_mad(pred, true, reach: int = 2) -> float:
@@ -191,21 +213,25 @@ def _join(count, a, b):
 
 # ── helpers ──────────────────────────────────────────────────────────────────────────────────
 
-def _pair(pred, true):
+def _pair(pred, true, names=("pred", "true")):
     """Both as (T, H, W), checked."""
     pred, true = np.asarray(pred), np.asarray(true)
     if pred.shape != true.shape:
         raise ValueError(f"pred is {pred.shape} but true is {true.shape}")
-    for name, array in (("pred", pred), ("true", true)):
-        if not np.issubdtype(array.dtype, np.floating):
-            raise ValueError(f"{name} is {array.dtype}; alpha is a float array in [0, 1]")
+    for name, array in zip(names, (pred, true)):
         if array.ndim not in (2, 3) or array.size == 0:
             raise ValueError(f"{name} is {array.shape}; alpha is (H, W) or (T, H, W), not empty")
-        if np.isnan(array).any():
-            raise ValueError(f"{name} holds NaN")
-        if array.min() < -1e-6 or array.max() > 1 + 1e-6:
-            raise ValueError(f"{name} spans {array.min():.4g} to {array.max():.4g}; alpha lies in [0, 1]")
+        _check(name, array)
     return (pred, true) if pred.ndim == 3 else (pred[None], true[None])
+
+
+def _check(name, array):
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"{name} is {array.dtype}; give a float array in [0, 1]")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} holds NaN")
+    if array.min() < -1e-6 or array.max() > 1 + 1e-6:
+        raise ValueError(f"{name} spans {array.min():.4g} to {array.max():.4g}; its values lie in [0, 1]")
 
 
 def _per_frame(figure, pred, true):

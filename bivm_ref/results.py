@@ -108,21 +108,3 @@ def markdown(rows: list[dict], labels: dict[str, str], figures: tuple[str, ...] 
 def _cell(row: dict[str, float]) -> str:
     digits = 1 if row["mean"] >= 10 else 2
     return f"{row['mean']:.{digits}f} ({row['low']:.{digits}f}–{row['high']:.{digits}f})"
-
-
-def report(results: str | Path, out: Path | None = None, as_json: bool = False) -> None:
-    """Print the table of a results.jsonl; with `out`, also write table.md and, where matplotlib is, compare.png."""
-    rows = load(results)
-    table = markdown(rows, LABELS)
-    if as_json:
-        print(json.dumps({figure: summary(rows, figure) for figure in FIGURES}, indent=2))
-    else:
-        print(table)
-    if out is not None:
-        (out / "table.md").write_text(table + "\n", encoding="utf-8")
-        try:
-            from . import viz
-
-            viz.compare_chart(rows).savefig(out / "compare.png")
-        except UserError as error:  # no matplotlib: the table is there
-            print(f"no picture: {error}")

@@ -49,8 +49,9 @@ def test_dtssd_ignores_motion_that_both_share():
     assert metrics.dtssd(moving, moving.copy()) == 0
 
 
-def test_dtssd_of_one_frame_is_not_a_number():
+def test_dtssd_of_one_frame_is_not_a_number_and_to_rvm_zero():
     assert math.isnan(metrics.dtssd(np.zeros((5, 5)), np.zeros((5, 5))))
+    assert metrics.dtssd(np.zeros((5, 5)), np.ones((5, 5)), rvm=True) == 0
 
 
 # ---------------------------------------------------------------- Grad
@@ -91,6 +92,33 @@ def test_grad_is_blind_to_contrast_and_zero_for_equal_images():
     t = matte(3)
     assert metrics.grad(t, t) == 0
     assert metrics.grad(0.25 + 0.5 * t.astype(np.float64), t) == pytest.approx(0, abs=1e-12)
+
+
+def test_grad_without_stretching_sees_contrast():
+    """Gradients are linear in alpha: halve it, and |∇p| − |∇t| is −|∇t| / 2 everywhere."""
+    t = matte(3).astype(np.float64)
+    energy = (gradient_oracle(t) ** 2).sum()
+    assert metrics.grad(t / 2, t, stretch=False) == pytest.approx(energy / 4 / 1000)
+    assert metrics.grad(t / 2, t) == pytest.approx(0, abs=1e-12)
+
+
+# ---------------------------------------------------------------- foreground
+
+
+def test_foreground_mse_counts_seen_pixels_only():
+    alpha = np.zeros((3, 2, 2))
+    alpha[0, 0, 0], alpha[0, 0, 1], alpha[1, 1, 1] = 1.0, 0.004, 1.0  # frame 2 shows nobody
+    true = np.zeros((3, 2, 2, 3))
+    pred = np.full((3, 2, 2, 3), 0.5)  # wrong everywhere, and it must not matter where alpha is 0
+    pred[0, 0, 0], pred[0, 0, 1], pred[1, 1, 1] = (0.3, 0, 0), (0, 0, 0), (0.1, 0.1, 0.2)
+    first, second = 1000 * 0.09 / 6, 1000 * 0.06 / 3  # two pixels of three channels, one pixel
+    assert metrics.foreground_mse(pred, true, alpha) == pytest.approx((first + second) / 2)
+    assert metrics.foreground_mse(pred[0], true[0], alpha[0]) == pytest.approx(first)
+    assert math.isnan(metrics.foreground_mse(pred[2], true[2], alpha[2]))
+    with pytest.raises(ValueError, match=r"true is \(2, 2, 2, 3\) but alpha is \(3, 2, 2\)"):
+        metrics.foreground_mse(pred, true[:2], alpha)
+    with pytest.raises(ValueError, match="pred spans 0 to 128"):
+        metrics.foreground_mse(pred * 256, true, alpha)
 
 
 # ---------------------------------------------------------------- Conn

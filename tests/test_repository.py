@@ -17,12 +17,12 @@ CONDA_NAME = {"torch": "pytorch"}
 
 # The ground floor, as module names below bivm_ref: they run on a board that has neither torch nor matplotlib.
 GROUND = {
-    *"active ancestors arch bench bench_text clips cost cost_arguments cost_table cost_text elementwise".split(),
-    *"errors evaluate figures images information machine metrics motion packed parts results scenes shapes sheet video".split(),
-    *"video_out wardrobe".split(),
+    *"active ancestors arch arguments bench bench_text clips cost cost_arguments cost_table cost_text".split(),
+    *"elementwise errors evaluate evaluation_sets figures images information machine metrics motion packed".split(),
+    *"parts results scenes shapes sheet video video_out wardrobe".split(),
 }
 # Importable there as well, though a function inside may reach upstairs when it is called.
-DOORS = {"bench_layers", "cli", "commands", "contenders", "demo", "doctor", "matte"}
+DOORS = {*"bench_layers cli command_helpers commands contenders demo doctor learning_commands matte".split()}
 NOT_IN_BASE = ["torch", "onnx", "onnxruntime", "matplotlib", "scipy", "skimage", "pymatting", "ipywidgets", "IPython"]
 
 

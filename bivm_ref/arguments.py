@@ -1,0 +1,79 @@
+"""Arguments that several commands share, and what a value may look like. See cli.py."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def engine_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--engine", choices=("packed", "torch"), default="packed",
+                   help="NumPy on packed bits, or torch")
+    p.add_argument("--weights", metavar="F", help="a packed network, or with --engine torch also a model.pt; "
+                   "default: the shipped one")
+    p.add_argument("--size", metavar="N", type=engine_size, default="trained",
+                   help="longer frames are reduced to N pixels on the longer side for the network, and the refiner "
+                   "restores them; default: the size that the weights were trained at")
+    p.add_argument("--kernel", choices=("auto", "xor", "table", "table4"), default="auto",
+                   help="of the packed engine's binary convolutions: the same numbers at another speed; auto: "
+                   "measured per layer when the weights are loaded, see bivm-ref info")
+    p.add_argument("--table-budget-mb", metavar="N", type=whole,
+                   help="megabytes of memory that the kernels' tables may take in all")
+    threads(p)
+
+
+def threads(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--threads", metavar="N", type=positive, default=1, help="processor threads (1)")
+
+
+def json(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def sources(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--people", metavar="D", help="a folder of RGBA stills of people")
+    p.add_argument("--scenes", metavar="D", help="a folder of background photographs")
+
+
+def whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    if whole(text) < 1:
+        raise argparse.ArgumentTypeError("at least 1 is needed")
+    return int(text)
+
+
+def number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def engine_size(text: str) -> int | str:
+    if text == "trained":
+        return text
+    if whole(text) < 16:
+        raise argparse.ArgumentTypeError("at least 16 pixels are needed")
+    return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 256x144, at least 16x16")
+    return int(width), int(height)
+
+
+def sizes(text: str) -> list[tuple[int, int]]:
+    return [size(part.strip()) for part in text.split(",")]
+
+
+def all_or_positive(text: str) -> int | None:
+    return None if text == "all" else positive(text)

@@ -1,0 +1,74 @@
+"""What several commands of `bivm-ref` do: check a request before the work, print figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .errors import UserError
+
+
+def frame_text(count: int) -> str:
+    return f"{count} frame" + ("s" if count != 1 else "")
+
+
+def print_json(data) -> None:
+    """Strict JSON: a figure that is not a number (dtSSD of one frame) becomes null."""
+    def clean(x):
+        if isinstance(x, dict):
+            return {key: clean(value) for key, value in x.items()}
+        if isinstance(x, (list, tuple)):
+            return [clean(value) for value in x]
+        return None if isinstance(x, float) and x != x else x
+
+    print(json.dumps(clean(data), indent=2, allow_nan=False))
+
+
+def need_torch(command: str) -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"{command} needs torch, which is not installed; "
+                        "pip install 'bivm_ref[train]'") from error
+
+
+def need_chart(name: str) -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"--chart {name}: matplotlib is not installed; pip install 'bivm_ref[notebooks]', "
+                        "or leave it out: the table has bars too") from error
+    if Path(name).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--chart {name}: charts are .png, .svg or .pdf; change the name")
+
+
+def check_new_file(path: Path, overwrite: bool) -> None:
+    """Refuse a path that cannot be written, before the work that is to fill it."""
+    if path.exists() and not (overwrite and path.is_file()):
+        raise UserError(f"{path}: exists already; choose another name or add --overwrite")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}; make it, or choose another name")
+
+
+def load_model(path: str):
+    from .learn.train import load_model
+
+    return load_model(path)
+
+
+def check_torch(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {device}: torch cannot use it here; "
+                        "leave it out, or install the torch for it") from error
+
+
+def folder(path: str) -> Path:
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: the folder cannot be made ({error.strerror}); choose another") from error
+    return Path(path)
