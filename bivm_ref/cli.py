@@ -157,11 +157,19 @@ def _train(commands) -> None:
     p = _command(commands, "train", "train a network, or go on training it (needs torch)",
                  "Writes log.jsonl, checkpoint.pt and, at the end, model.pt into DIR. The same command\n"
                  "again goes on from the last checkpoint. Without --people, procedural figures alone.\n"
-                 "Under torchrun several processes share each batch of 4.",
+                 "Under torchrun several processes share each batch of 4.\n\n"
+                 "--stage 1 to 4 trains on the field's data sets instead, as RVM is: 1 short clips, 2 long\n"
+                 "ones, 3 the refiner too, 4 stills with finer alphas; --init goes on from the stage before.\n"
+                 "Below ROOT, folders whose names begin like VideoMatte, ImageMatte, Backgrounds,\n"
+                 "BackgroundVideos, COCO and YouTubeVIS, each unpacked as it comes. Broken files are left out\n"
+                 "and counted; over 1 % of a set stops the run.",
                  "bivm-ref train --float --out runs/twin\n"
                  "bivm-ref train --init runs/twin/model.pt --teacher runs/twin/model.pt --out runs/student\n"
                  "bivm-ref export runs/student/model.pt student.safetensors\n"
-                 "torchrun --nproc_per_node 2 -m bivm_ref.cli train --out runs/shared")
+                 "torchrun --nproc_per_node 2 -m bivm_ref.cli train --out runs/shared\n"
+                 "bivm-ref train --stage 1 --data datasets --preset default --out runs/stage1\n"
+                 "bivm-ref train --stage 2 --data datasets --preset default --init runs/stage1/model.pt \\\n"
+                 "  --out runs/stage2")
     p.add_argument("--out", metavar="DIR", required=True, help="the run's folder")
     p.add_argument("--preset", choices=("default", "small"), default="small", help="the architecture (small)")
     p.add_argument("--float", action="store_true",
@@ -171,9 +179,12 @@ def _train(commands) -> None:
     p.add_argument("--teacher", metavar="F", help="mimic this model.pt, the float twin's")
     p.add_argument("--without", nargs="+", default=[], choices=("mask", "localization", "bits", "information"),
                    help="leave a part out: the decoder's mask, or an ingredient of the mimicking")
-    p.add_argument("--lr", metavar="X", type=number, default=2e-3, help="learning rate (0.002)")
-    p.add_argument("--init", metavar="F", help="start from this model.pt, the float twin's")
-    p.add_argument("--steps", metavar="N", type=positive, default=2000,
+    p.add_argument("--stage", metavar="1..4", type=whole, help="train on the field's data sets; needs --data")
+    p.add_argument("--data", metavar="ROOT", help="the folder that holds those data sets")
+    p.add_argument("--lr", metavar="X", type=number, help="learning rate (0.002); in a stage the highest of its rates, "
+                   "the others in proportion")
+    p.add_argument("--init", metavar="F", help="start from this model.pt: the float twin's, or the stage's before")
+    p.add_argument("--steps", metavar="N", type=positive,
                    help="steps in all (2000): 70%% at 160x96, 20%% at 256x144, 10%% for the refiner")
     sources(p)
     p.add_argument("--seed", metavar="N", type=whole, default=0, help="of the weights and the clips (0)")

@@ -8,14 +8,44 @@ from pathlib import Path
 from .command_helpers import check_torch, folder, load_model, need_torch, print_json
 from .errors import UserError
 
+STEPS, LR = 2000, 2e-3  # of a training on our own clips
+
 
 def train(args) -> int:
     need_torch("train")
     from .clips import ClipMix
     from .learn import team
-    from .learn.mimic import Mimicking
-    from .learn.train import Phase, Recipe
     from .learn.train import train as run
+
+    options, stage = _network(args), _stage(args)
+    ClipMix(args.people, args.scenes)  # refuses folders that hold nothing, before anything is written
+    check_torch(args.device)
+    out = folder(args.out)
+    try:
+        with team.joined(args.device) as device:
+            shown = {"workers": args.workers, "device": device, "progress": sys.stderr.isatty()}
+            if stage is None:
+                recipe = _our_recipe(args, options)
+                run(recipe, out, args.people, args.scenes, **shown)
+            else:
+                recipe = _train_stage(stage, args.data, out, options, shown)
+            leads = team.leads()
+    except UserError as error:  # one that a data worker met comes wrapped in its traceback
+        last = str(error).strip().splitlines()[-1]
+        raise UserError(last.removeprefix("bivm_ref.errors.UserError: ")) from error
+    except KeyboardInterrupt:
+        kept = out / "checkpoint.pt"
+        print("bivm-ref: interrupted; " + (f"{kept} is kept, and the same command goes on from it"
+                                            if kept.exists() else "nothing was trained yet"), file=sys.stderr)
+        return 130
+    if leads:
+        print(f"{recipe.steps} steps -> {out / 'model.pt'}")
+    return 0
+
+
+def _network(args) -> dict:
+    """What a recipe says of the network and of whom it learns from, whatever it is trained on."""
+    from .learn.mimic import Mimicking
     from .net.binarize import method
 
     for given in filter(None, (args.init, args.teacher)):
@@ -32,29 +62,59 @@ def train(args) -> int:
         raise UserError(f"--without {out_of_mimicking.pop()}: is a part of the mimicking; add --teacher F")
     mimic = Mimicking(localized="localization" not in args.without, bits=0.0 if "bits" in args.without else 0.5,
                       informed="information" not in args.without) if args.teacher else None
-    ClipMix(args.people, args.scenes)  # refuses folders that hold nothing, before anything is written
-    refine, finish = args.steps // 10, args.steps // 5
-    phases = (Phase(args.steps - refine - finish, 96, 160), Phase(finish, 144, 256),
+    return {"arch": args.preset, "method": how, "masked": "mask" not in args.without, "mimic": mimic,
+            "seed": args.seed, "bf16": args.bf16, "init": args.init, "teacher": args.teacher}
+
+
+def _our_recipe(args, options: dict):
+    """Clips made on the fly: 70 % of the steps small, 20 % larger, 10 % for the refiner."""
+    from .learn.train import Phase, Recipe
+
+    steps = args.steps or STEPS
+    refine, finish = steps // 10, steps // 5
+    phases = (Phase(steps - refine - finish, 96, 160), Phase(finish, 144, 256),
               Phase(refine, 144, 256, batch=1, frames=2, refine=True))
-    recipe = Recipe(arch=args.preset, method=how, masked="mask" not in args.without, mimic=mimic, lr=args.lr,
-                    seed=args.seed, bf16=args.bf16, phases=tuple(p for p in phases if p.steps), init=args.init,
-                    teacher=args.teacher)
-    check_torch(args.device)
-    out = folder(args.out)
-    try:
-        with team.joined(args.device) as device:
-            run(recipe, out, args.people, args.scenes, workers=args.workers, device=device,
-                progress=sys.stderr.isatty())
-    except UserError as error:  # one that a data worker met comes wrapped in its traceback
-        last = str(error).strip().splitlines()[-1]
-        raise UserError(last.removeprefix("bivm_ref.errors.UserError: ")) from error
-    except KeyboardInterrupt:
-        kept = out / "checkpoint.pt"
-        print("bivm-ref: interrupted; " + (f"{kept} is kept, and the same command goes on from it"
-                                            if kept.exists() else "nothing was trained yet"), file=sys.stderr)
-        return 130
-    print(f"{recipe.steps} steps -> {out / 'model.pt'}")
-    return 0
+    return Recipe(phases=tuple(p for p in phases if p.steps), lr=args.lr or LR, **options)
+
+
+def _stage(args):
+    """The stage that was asked for, or None."""
+    if args.stage is None:
+        if args.data:
+            raise UserError("train: --data is for the stages on the field's data sets; add --stage 1, 2, 3 or 4")
+        return None
+    from .learn.recipes import stage
+
+    one = stage(args.stage)
+    if not args.data:
+        raise UserError(f"--stage {args.stage}: needs --data ROOT, the folder that holds the data sets")
+    for name in ("people", "scenes", "steps"):
+        if getattr(args, name):
+            raise UserError(f"--{name}: a stage says itself what is shown and how often; leave it out")
+    return one.at(args.lr) if args.lr else one
+
+
+def _train_stage(one, root: str, out: Path, options: dict, shown: dict):
+    """Open the sets, say what they hold, train, and say what was damaged; returns the recipe."""
+    from .learn import team
+    from .learn.recipes import describe, open_stage
+    from .learn.train import Recipe
+    from .learn.train import train as run
+
+    def say(text: str) -> None:
+        if team.leads():
+            print(text, flush=True)
+
+    say(describe(one))
+    data = open_stage(one, root, progress=shown["progress"] and team.leads())
+    say(data.summary())
+    recipe = Recipe(phases=data.phases(), stage=one, sets=data.counts(), **options)
+    say(f"{recipe.steps:,} steps")
+    run(recipe, out, data=data, **shown)
+    for images in data.sets():  # each process met its own damaged files
+        team.unite(images.damaged, shown["device"])
+    say(data.summary())
+    return recipe
 
 
 def export(args) -> None:

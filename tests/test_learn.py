@@ -1,5 +1,6 @@
 """Losses worked by hand; a training run that is killed resumes as if it had not been."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -132,10 +133,22 @@ def test_kill_9_leaves_a_checkpoint_that_resumes(tmp_path):
 
 
 def test_nan_stops_with_the_step_and_the_checkpoint(tmp_path, monkeypatch):
-    from bivm_ref.learn import train as module
-    monkeypatch.setattr(module, "matting_loss", lambda *a: {"total": torch.tensor(float("nan"), requires_grad=True)})
-    with pytest.raises(TrainingStopped, match="step 0.*checkpoint.pt"):
-        train(TINY, tmp_path, workers=0, progress=False)
+    """Clip 5 is broken; batches of two: the third, at step 2. A checkpoint is there by then, and not at step 0."""
+    clip = MixedClips.__getitem__
+    broken = {5}
+
+    def poisoned(self, i):
+        frames, alpha, foreground = clip(self, i)
+        return frames, alpha, torch.full(foreground.shape, torch.nan) if self.first + i in broken else foreground
+
+    recipe = dataclasses.replace(TINY, phases=(Phase(4, 32, 32, batch=2, frames=2),))
+    monkeypatch.setattr(MixedClips, "__getitem__", poisoned)
+    with pytest.raises(TrainingStopped, match=r"step 2 \(clips 4, 5; seed 0\);.*checkpoint.pt holds.*--init.*--lr"):
+        train(recipe, tmp_path / "a", workers=0, progress=False, checkpoint_every=1)
+    assert load_state(tmp_path / "a/checkpoint.pt")["step"] == 2
+    broken.add(0)
+    with pytest.raises(TrainingStopped, match=r"step 0 \(clips 0, 1; seed 0\); no checkpoint.pt is kept yet.*--lr"):
+        train(recipe, tmp_path / "b", workers=0, progress=False, checkpoint_every=1)
 
 
 def test_the_refiners_phase_moves_the_refiner_alone(tmp_path):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from folder_tools import damage_pixels, picture, save
+from folder_tools import damage_pixels, picture, rectangle, rle, save, write_coco, write_json, write_youtube
 from torch.utils.data import DataLoader
 
 from bivm_ref.errors import UserError
@@ -24,17 +24,6 @@ from bivm_ref.learn.segmentation import (
 )
 
 OFF = Augment.off()
-
-
-def rle(mask):
-    """Uncompressed run lengths of a boolean mask, counted one pixel after the other."""
-    counts, current = [0], False
-    for pixel in mask.T.ravel():
-        if pixel != current:
-            counts.append(0)
-            current = pixel
-        counts[-1] += 1
-    return {"size": list(mask.shape), "counts": counts}
 
 
 # ---------------------------------------------------------------- masks
@@ -89,53 +78,6 @@ def test_masks_that_make_no_sense(shape):
 
 
 # ---------------------------------------------------------------- layouts
-
-
-def rectangle(x0, y0, x1, y1):
-    return [[x0, y0, x1, y0, x1, y1, x0, y1]]
-
-
-def write_coco(root, count=3, size=(64, 48)):
-    """Image i: a person at (4, 4)-(20, 30), a dog elsewhere; image 1 a crowd as well; the last shows no person."""
-    images, annotations = [], []
-    for i in range(count):
-        save(root / f"images/{i}.png", picture(i, size))
-        images.append({"id": 70 + i, "file_name": f"{i}.png", "width": size[0], "height": size[1]})
-        annotations.append({"image_id": 70 + i, "category_id": 18, "segmentation": rectangle(40, 0, 64, 48)})
-        if i < count - 1:
-            annotations.append({"image_id": 70 + i, "category_id": 1, "segmentation": rectangle(4, 4, 20, 30)})
-    crowd = np.zeros((size[1], size[0]), bool)
-    crowd[40:45, 30:36] = True
-    annotations.append({"image_id": 71, "category_id": 1, "iscrowd": 1, "segmentation": rle(crowd)})
-    write_json(root / "instances.json", images=images, annotations=annotations,
-               categories=[{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}])
-    return root
-
-
-def write_json(path, **data):
-    path.write_text(json.dumps(data), encoding="utf-8")
-
-
-def write_youtube(root, length=4, size=(64, 48)):
-    """Two videos. In "aa" one person walks right, 8 pixels a frame, and another is there in frame 1 alone."""
-    videos, annotations = [], []
-    for v, name in enumerate(("aa", "bb")):
-        for t in range(length):
-            save(root / f"JPEGImages/{name}/{5 * t:05d}.png", picture(100 * v + t, size))
-        videos.append({"id": v, "width": size[0], "height": size[1],
-                       "file_names": [f"{name}/{5 * t:05d}.png" for t in range(length)]})
-    walker, guest = [], [None] * length
-    for t in range(length):
-        mask = np.zeros((size[1], size[0]), bool)
-        mask[10:40, 8 * t:8 * t + 8] = True
-        walker.append(rle(mask))
-    guest[1] = rectangle(50, 0, 60, 10)
-    annotations = [{"video_id": 0, "category_id": 26, "segmentations": walker},
-                   {"video_id": 0, "category_id": 26, "segmentations": guest},
-                   {"video_id": 1, "category_id": 3, "segmentations": walker}]  # a giraffe
-    write_json(root / "instances.json", videos=videos, annotations=annotations,
-               categories=[{"id": 26, "name": "person"}, {"id": 3, "name": "giraffe"}])
-    return root
 
 
 def test_coco_pixel_for_pixel(tmp_path):

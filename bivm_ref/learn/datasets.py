@@ -39,6 +39,10 @@ class MixedClips(Dataset):
     def __len__(self) -> int:
         return self.phase.steps * self.phase.batch
 
+    def name(self, i: int) -> str:
+        """The number of item i among all of the run's."""
+        return str(self.first + i)
+
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         zoom = 2 if self.phase.refine else 1
         clip = self.mix.clip((self.seed << 32) + self.first + i, self.phase.frames,

@@ -65,6 +65,10 @@ class FolderClips(Dataset):
         alpha = np.rint(clip.alpha * 255).astype(np.uint8)[:, None]
         return planes(clip.frames), torch.from_numpy(alpha), planes(clip.foreground)
 
+    def name(self, i: int) -> str:
+        """Which footage item i shows; see `stretch_name`."""
+        return stretch_name(self.mattes, self.stretches, self.seed, self.first + i)
+
     def clip(self, i: int) -> Clip:
         """Item i as arrays, background included. Raises UserError when too many files are damaged."""
         number = self.first + i
@@ -170,9 +174,20 @@ def draws(seed: int, number: int, count: int, kind: int, images: ImageSet):
     epoch, then, as long as one asks because a file was damaged, any other. Raises UserError after `ATTEMPTS`."""
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, number, attempt, kind])
-        turn = shuffled(seed, number // count, count)[number % count]
-        yield rng, int(rng.integers(count)) if attempt else int(turn)
+        yield rng, int(rng.integers(count)) if attempt else turn(seed, number, count)
     raise UserError(f"{images.root}: {ATTEMPTS} damaged files in a row; copy or unpack the set again")
+
+
+def turn(seed: int, number: int, count: int) -> int:
+    """Which of `count` stretches sample `number` shows: each one once in an epoch."""
+    return int(shuffled(seed, number // count, count)[number % count])
+
+
+def stretch_name(images: ImageSet, choices: list[tuple[int, int]], seed: int, number: int) -> str:
+    """The clip and the first frame that sample `number` shows, as "0001@15". (If a file in it is damaged, it shows
+    another stretch.)"""
+    c, start = choices[turn(seed, number, len(choices))]
+    return f"{images.clips[c].name}@{start}"
 
 
 @functools.lru_cache(maxsize=4)

@@ -15,7 +15,7 @@ within every step, is our reading for one plain loop.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bivm_ref.errors import UserError
@@ -69,6 +69,11 @@ class Stage:
     batch: int = 4  # clips per step, over all processes together
     backgrounds: tuple[str, ...] = ("Backgrounds", "BackgroundVideos")
     segmentation: tuple[str, ...] = ("COCO", "YouTubeVIS")  # a batch of these between two matting batches, in turn
+
+    def at(self, lr: float) -> Stage:
+        """The same stage with its highest rate at `lr` and the others in proportion."""
+        highest = max(vars(self.rates).values())
+        return replace(self, rates=Rates(**{part: lr * rate / highest for part, rate in vars(self.rates).items()}))
 
 
 LOW, HIGH = (256, 512), (1024, 2048)
@@ -133,16 +138,22 @@ class StageData:
                 parts.append(Phase(math.ceil(shown / one.batch), side, side, one.batch, footage.frames, refine))
         return tuple(parts)
 
+    def counts(self) -> tuple[tuple[str, int, int], ...]:
+        """(set, clips, frames) of all that was found sound: part of what decides a run."""
+        one = self.stage
+        names = [name for name in (one.mattes, *one.backgrounds, *one.segmentation) if name not in self.missing]
+        return tuple((name, len(images.clips), int(images.first[-1]))
+                     for name, images in zip(names, self.sets(), strict=True))
+
     def clips(self, phase: Phase, first: int, seed: int, augment: Augment | None = None) -> FolderClips:
         """The clips of a phase from number `first` on, in the place of `MixedClips(phase, first, seed, …)`."""
         footage = self.stage.high if phase.refine else self.stage.low
         return FolderClips(phase, first, seed, self.mattes, self.backgrounds, augment, footage.smallest)
 
-    def segmentation(self, phase: Phase, step: int, seed: int, augment: Augment | None = None) \
-            -> list[SegmentationClips]:
+    def segmentation(self, phase: Phase, seed: int, augment: Augment | None = None) -> list[SegmentationClips]:
         """Segmentation batches of the same number of frames: COCO as batch · T single images, YouTube-VIS as clips.
 
-        One data set each, of as many batches as the phase has steps, after the first `step` of them. Empty where the
+        One data set each, of as many batches as the phase has steps (`Feed` takes from them in turn). Empty where the
         sets are missing or the refiner is trained, which has no say in segmentation.
         """
         if phase.refine:
@@ -152,8 +163,7 @@ class StageData:
             single = max(map(len, people.images.clips)) == 1
             batch, frames = (phase.batch * phase.frames, 1) if single else (phase.batch, phase.frames)
             part = Phase(phase.steps, phase.height, phase.width, batch, frames)
-            result.append(SegmentationClips(part, step * batch, seed, people, augment,
-                                            self.stage.low.smallest))
+            result.append(SegmentationClips(part, 0, seed, people, augment, self.stage.low.smallest))
         return result
 
     def sets(self) -> list[ImageSet]:

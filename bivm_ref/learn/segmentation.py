@@ -29,7 +29,7 @@ from bivm_ref.errors import UserError
 from bivm_ref.learn.augment import Augment, clock, colour_path, fold, graded
 from bivm_ref.learn.datasets import Phase
 from bivm_ref.learn.folders import Fault, FrameClip, ImageSet, Unreadable, checked
-from bivm_ref.learn.footage import batch_size, draws, planes, stretches, through_window
+from bivm_ref.learn.footage import batch_size, draws, planes, stretch_name, stretches, through_window
 
 PERSON = "person"  # the category's name; its number differs between the versions of YouTube-VIS
 FINER = 4  # polygons are drawn this many times larger and averaged: Pillow draws outlines half a pixel too far out
@@ -208,6 +208,10 @@ class SegmentationClips(Dataset):
 
     def __len__(self) -> int:
         return self.phase.steps * self.phase.batch
+
+    def name(self, i: int) -> str:
+        """Which footage item i shows; see `stretch_name`."""
+        return stretch_name(self.people.images, self.stretches, self.seed, self.first + i)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
         height, width = batch_size(self.phase, self.seed, self.first, i, self.smallest)

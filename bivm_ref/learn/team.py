@@ -60,6 +60,14 @@ def wait() -> None:
         torch.distributed.barrier()
 
 
+def unite(x: torch.Tensor, device: str) -> None:
+    """Make every process's x, in place, the largest of all processes' values, element by element."""
+    if size() > 1:
+        largest = x.to(device)
+        torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+        x.copy_(largest)
+
+
 def share(objective: nn.Module) -> nn.Module:
     """The module whose backward averages gradients over the team; alone, the module itself."""
     if size() == 1:

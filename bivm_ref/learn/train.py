@@ -3,7 +3,10 @@
 `train()` writes into one folder: `log.jsonl` (a line per report), `checkpoint.pt` (all that is needed to go on) and,
 at the end, `model.pt` (the averaged weights). A checkpoint is written beside its name and renamed, so a run that is
 killed at any moment resumes from the last whole one. Sample i of a run is always the same clip, so a resumed run
-sees the clips that it would have seen.
+sees the clips that it would have seen (`feed`).
+
+It trains on clips that are made on the fly, with one learning rate that rises, stays and falls; or, in a stage of
+`recipes`, on the field's data sets, with a flat rate for each part of the network.
 """
 
 from __future__ import annotations
@@ -13,24 +16,24 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from bivm_ref.errors import UserError
 from bivm_ref.learn import team
 from bivm_ref.learn.datasets import MixedClips, Phase
-from bivm_ref.learn.losses import matting_loss
+from bivm_ref.learn.feed import Batch, Feed
 from bivm_ref.learn.mimic import Mimic, Mimicking, as_clips
+from bivm_ref.learn.objective import Objective, halve, part_of
+from bivm_ref.learn.recipes import Stage, StageData
 from bivm_ref.learn.store import build, load_model, load_state, save_atomic, start_from, trained_size
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import BinaryConv2d, fold
-from bivm_ref.net.capture import Capture
 
 CALIBRATION_CLIPS = 16  # for the teacher's medians and information
 
@@ -52,6 +55,8 @@ class Recipe:
     seed: int = 0
     bf16: bool = False  # bfloat16 convolutions in training, for CPUs that have them
     mix: tuple[float, float] = (0.5, 0.5)  # odds of procedural figures against stills, of textures against scenes
+    stage: Stage | None = None  # of the field's; its rates take the place of lr, warmup and decay, its sets that of mix
+    sets: tuple[tuple[str, int, int], ...] = ()  # what the stage found: set, clips, frames
     init: str | None = field(default=None, compare=False)  # a model.pt to start from: the float twin's
     teacher: str | None = field(default=None, compare=False)  # a model.pt to mimic: the float twin's
 
@@ -59,8 +64,18 @@ class Recipe:
     def steps(self) -> int:
         return sum(phase.steps for phase in self.phases)
 
-    def rate(self, step: int) -> float:
-        """Learning rate of that step: warm-up, flat, linear to 0. The refiner's own phase is warmed up anew."""
+    @property
+    def segments(self) -> bool:
+        """Whether batches of segmentation come between those of clips."""
+        return self.stage is not None and any(name in self.stage.segmentation for name, *_ in self.sets)
+
+    def rate(self, step: int, part: str | None = None) -> float:
+        """Learning rate of that step: warm-up, flat, linear to 0; the refiner's own phase begins without a warm-up.
+
+        In a stage: the flat one of that part of the network (see `recipes.Rates`).
+        """
+        if self.stage is not None:
+            return getattr(self.stage.rates, part)
         matting = sum(p.steps for p in self.phases if not p.refine)
         if step >= matting:
             left = (self.steps - step) / max(1, self.steps - matting)
@@ -76,10 +91,11 @@ class TrainingStopped(UserError):
 
 def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, scenes: str | Path | None = None,
           workers: int = 1, report_every: int = 20, checkpoint_every: int = 100, progress: bool = True,
-          device: str = "cpu") -> BiVM:
+          device: str = "cpu", data: StageData | None = None) -> BiVM:
     """Train, or go on training, in `folder`; returns the averaged model in evaluation mode.
 
     people, scenes: folders of RGBA stills and of photographs; None trains on procedural figures alone.
+    data: the opened sets of `recipe.stage`, instead of those. Its `summary()` knows afterwards what was damaged.
     Raises UserError for a folder that holds another recipe's run, TrainingStopped when the loss is not finite.
     """
     folder = Path(folder)
@@ -92,16 +108,14 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
                disable=not progress or not team.leads())
     BinaryConv2d.train_dtype = torch.bfloat16 if recipe.bf16 else torch.float32
     try:
-        for phase, first_step in _remaining(recipe, run.step):
-            skip = run.step - first_step
-            part = dataclasses.replace(phase, steps=phase.steps - skip)
-            data = MixedClips(part, _first_sample(recipe, run.step), recipe.seed, people, scenes, recipe.mix)
-            run.calibrate(data)
-            share = team.Share(data, phase.batch)
-            loader = DataLoader(share, share.batch, num_workers=workers, prefetch_factor=4 if workers else None)
-            run.prepare(phase)
-            for batch in loader:
-                terms = run.train_step(phase, *batch)
+        for phase, begin, first in _remaining(recipe, run.step):
+            if data is None:
+                feed = Feed(phase, begin, MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix))
+            else:  # a phase begins an epoch
+                feed = Feed(phase, begin, data.clips(phase, 0, recipe.seed), data.segmentation(phase, recipe.seed))
+            run.prepare(phase, feed)
+            for clips, segmentation in feed.batches(run.step, workers):
+                terms = run.train_step(phase, clips, segmentation)
                 bar.update()
                 if run.step % report_every == 0 or run.step == recipe.steps:
                     bar.set_postfix(loss=f"{terms['total']:.4f}")
@@ -117,31 +131,10 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
     run.save_checkpoint()
     average = fold(copy.deepcopy(run.average))
     if team.leads():
-        save_atomic({"recipe": _as_data(recipe), "model": average.state_dict()}, folder / "model.pt")
+        save_atomic({"recipe": _as_data(recipe), "model": average.state_dict(), **run.helper_states()},
+                    folder / "model.pt")
     team.wait()
     return average.eval()
-
-
-class Objective(nn.Module):
-    """The network together with what is asked of it: clip and truth -> the loss terms, their sum as "total".
-
-    One module, so that `DistributedDataParallel` sees every gradient, those of the mimicking's adapters too.
-    """
-
-    def __init__(self, model: nn.Module, mimic: Mimic | None) -> None:
-        super().__init__()
-        self.model, self.mimic = model, mimic
-
-    def forward(self, frames: Tensor, alpha: Tensor, foreground: Tensor, large: Tensor | None) -> dict[str, Tensor]:
-        if large is not None:  # the refiner alone learns: there is nothing to mimic
-            return matting_loss(self.model(frames, large=large), alpha, foreground)
-        if self.mimic is None:
-            return matting_loss(self.model(frames), alpha, foreground)
-        with Capture(self.model, self.mimic.options.stages) as maps:
-            terms = matting_loss(self.model(frames), alpha, foreground)
-        terms["mimic"] = self.mimic.loss(self.model, maps, frames, alpha)
-        terms["total"] = terms["total"] + terms["mimic"]
-        return terms
 
 
 class _Run:
@@ -156,8 +149,10 @@ class _Run:
         self.model.to(device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.mimic = self._mimic()
-        self.objective = Objective(self.model, self.mimic)
-        self.optimiser = torch.optim.Adam(self.objective.parameters(), lr=recipe.lr)
+        self.objective = Objective(self.model, self.mimic, recipe.segments).to(device)
+        if recipe.init and self.objective.segmentation and "segmentation" in (given := load_state(recipe.init)):
+            self.objective.segmentation.load_state_dict(given["segmentation"])
+        self.optimiser = torch.optim.Adam(self._groups(), lr=recipe.lr)
         self.seconds = 0.0
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
@@ -166,13 +161,17 @@ class _Run:
 
     def _resume(self, path: Path) -> None:
         data = load_state(path)
-        if data["recipe"] != _as_data(self.recipe):
-            raise UserError(f"{path}: belongs to a run with another recipe; choose another folder or delete it")
+        mine, theirs = _as_data(self.recipe), data["recipe"]
+        if mine != theirs:
+            odd = ", ".join(name for name in {**theirs, **mine} if mine.get(name) != theirs.get(name))
+            raise UserError(f"{path}: belongs to a run with another recipe ({odd}); choose another folder or delete it")
         self.model.load_state_dict(data["model"])
         self.average.load_state_dict(data["average"])
         self.optimiser.load_state_dict(data["optimiser"])
         if self.mimic:
             self.mimic.load_state_dict(data["mimic"])
+        if self.objective.segmentation:
+            self.objective.segmentation.load_state_dict(data["segmentation"])
         self.step, self.seconds = data["step"], data["seconds"]
 
     def _mimic(self) -> Mimic | None:
@@ -185,47 +184,66 @@ class _Run:
         except ValueError as error:
             raise UserError(f"{self.recipe.teacher}: {error}") from error
 
-    def calibrate(self, data: MixedClips) -> None:
-        """Medians and information of the teacher's channels, once, on the first clips of the run."""
-        if self.mimic and self.step == 0:
-            count = min(CALIBRATION_CLIPS, len(data))
-            self.mimic.calibrate(*(x.to(self.device) for x in as_clips(data[i] for i in range(count))))
+    def _groups(self) -> list[dict]:
+        """Adam's parameter groups: all together, or in a stage one for each part of the network."""
+        if self.recipe.stage is None:
+            return [{"params": list(self.objective.parameters())}]
+        parts: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.objective.named_parameters():
+            parts.setdefault(part_of(name), []).append(parameter)
+        return [{"params": parameters, "part": part} for part, parameters in parts.items()]
 
-    def prepare(self, phase: Phase) -> None:
+    def prepare(self, phase: Phase, feed: Feed) -> None:
         """Before the first step of a phase: what learns in it, shared with the other processes if there are any."""
+        self.feed = feed
+        if self.mimic and self.step == 0:  # medians and information of the teacher's channels, once
+            # A stage draws a size for every batch: there the first batch alone, whose clips are long.
+            count = phase.batch if self.recipe.stage else min(CALIBRATION_CLIPS, len(feed.clips))
+            self.mimic.calibrate(*(x.to(self.device) for x in as_clips(feed.clips[i] for i in range(count))))
         if phase.refine:
             for name, parameter in self.objective.named_parameters():
                 parameter.requires_grad_(name.startswith("model.refiner."))
         self.shared = team.share(self.objective)
 
-    def train_step(self, phase: Phase, frames: Tensor, alpha: Tensor, foreground: Tensor) -> dict[str, float]:
-        """One step on uint8 tensors (B, T, C, H, W); returns the loss terms."""
-        number = torch.get_default_dtype()
-        frames, alpha, foreground = (x.to(self.device, number) / 255.0 for x in (frames, alpha, foreground))
-        large = None
-        if phase.refine:
-            self.model.eval()
-            self.model.refiner.train()
-            large, frames = frames, _halve(frames)
-        else:
-            self.model.train()
+    def train_step(self, phase: Phase, clips: Batch, segmentation: Batch | None = None) -> dict[str, float]:
+        """One step on a batch of clips, uint8 (B, T, C, H, W), then on one of segmentation; returns the loss terms:
+        "total" is that of the clips."""
+        self.model.train(not phase.refine)
+        self.model.refiner.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.rate(self.step)
+            group["lr"] = self.recipe.rate(self.step, group.get("part"))
         if (how := getattr(self.model, "method", None)) is not None:
             how.progress = self.step / self.recipe.steps
-        terms = self.shared(frames, alpha, foreground, large)
+        frames, alpha, foreground = self._on_device(clips)
+        inputs = (halve(frames), alpha, foreground, frames) if phase.refine else (frames, alpha, foreground)
+        terms = self._descend(*inputs)
+        if segmentation is not None:
+            terms["segmentation"] = self._descend(*self._on_device(segmentation), segmentation=True)["total"]
+        self.step += 1
+        self._average()
+        return terms
+
+    def _on_device(self, batch: Batch) -> list[Tensor]:
+        return [x.to(self.device, torch.get_default_dtype()) / 255.0 for x in batch]
+
+    def _descend(self, *inputs: Tensor, segmentation: bool = False) -> dict[str, float]:
+        """The loss terms of a batch, and one step of Adam down their sum. TrainingStopped if it is not finite."""
+        terms = self.shared(*inputs)
         if not math.isfinite(terms["total"].item()):
-            first = self._first_sample()
-            clips = f"clips {first} to {first + phase.batch - 1} of seed {self.recipe.seed}"
-            raise TrainingStopped(f"the loss is not finite at step {self.step} ({clips}); {self.folder}/checkpoint.pt "
-                                  "holds the last good state: lower --lr and run again")
+            raise self._stopped(segmentation)
         self.optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
         nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip_gradient)
         self.optimiser.step()
-        self.step += 1
-        self._average()
         return {name: value.item() for name, value in terms.items()}
+
+    def _stopped(self, segmentation: bool) -> TrainingStopped:
+        kind = "segmentation of" if segmentation else "clips"
+        where = f"step {self.step} ({kind} {self.feed.names(self.step, segmentation)}; seed {self.recipe.seed})"
+        last = self.folder / "checkpoint.pt"
+        cure = (f"{last} holds the last good state: begin a new --out with --init {last} and a lower --lr"
+                if last.exists() else f"no {last.name} is kept yet: choose a lower --lr")
+        return TrainingStopped(f"the loss is not finite at {where}; {cure}")
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -239,13 +257,11 @@ class _Run:
     def report(self, terms: dict[str, float]) -> None:
         if not team.leads():
             return
-        row = {"step": self.step, "lr": self.recipe.rate(self.step - 1), "seconds": round(self._elapsed(), 1)}
+        rate = self.recipe.rate(self.step - 1, "refiner" if self.feed.phase.refine else "decoder")
+        row = {"step": self.step, "lr": rate, "seconds": round(self._elapsed(), 1)}
         row.update({name: round(value, 6) for name, value in terms.items()})
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
-
-    def _first_sample(self) -> int:
-        return _first_sample(self.recipe, self.step)
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.clock
@@ -258,38 +274,28 @@ class _Run:
                 "optimiser": self.optimiser.state_dict()}
         if self.mimic:
             data["mimic"] = self.mimic.state_dict()
-        save_atomic(data, self.folder / "checkpoint.pt")
+        save_atomic({**data, **self.helper_states()}, self.folder / "checkpoint.pt")
+
+    def helper_states(self) -> dict[str, dict]:
+        """What the next stage takes over beside the model."""
+        head = self.objective.segmentation
+        return {"segmentation": head.state_dict()} if head else {}
 
 
-def _halve(clip: Tensor) -> Tensor:
-    """(B, T, 3, H, W) -> half the size, as 8-bit frames: what the refiner's small network would be given."""
-    small = F.interpolate(clip.flatten(0, 1), scale_factor=0.5, mode="bilinear", antialias=True)
-    return torch.round(small.unflatten(0, clip.shape[:2]).clamp(0, 1) * 255.0) / 255.0
-
-
-def _remaining(recipe: Recipe, step: int):
-    """(phase, its first step) for the phases that are not finished at `step`."""
-    first = 0
+def _remaining(recipe: Recipe, step: int) -> Iterator[tuple[Phase, int, int]]:
+    """(phase, its first step, its first sample) for the phases that are not finished at `step`."""
+    begin = first = 0
     for phase in recipe.phases:
-        if step < first + phase.steps:
-            yield phase, first
-            step = max(step, first + phase.steps)
-        first += phase.steps
-
-
-def _first_sample(recipe: Recipe, step: int) -> int:
-    """Number of clips drawn before `step`."""
-    drawn = first = 0
-    for phase in recipe.phases:
-        drawn += phase.batch * max(0, min(step - first, phase.steps))
-        first += phase.steps
-    return drawn
+        if step < begin + phase.steps:
+            yield phase, begin, first
+        begin, first = begin + phase.steps, first + phase.steps * phase.batch
 
 
 def _as_data(recipe: Recipe) -> dict:
-    """The recipe as plain data, without the paths it read."""
+    """The recipe as plain data, without the paths it read and, outside of stages, without theirs."""
     data = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    return {name: value for name, value in data.items() if name not in ("init", "teacher")}
+    unsaid = ("init", "teacher") + (("stage", "sets") if recipe.stage is None else ())
+    return {name: value for name, value in data.items() if name not in unsaid}
 
 
 __all__ = ["Phase", "Recipe", "TrainingStopped", "load_model", "load_state", "save_atomic", "train", "trained_size"]
