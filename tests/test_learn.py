@@ -145,7 +145,10 @@ def test_nan_stops_with_the_step_and_the_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(MixedClips, "__getitem__", poisoned)
     with pytest.raises(TrainingStopped, match=r"step 2 \(clips 4, 5; seed 0\);.*checkpoint.pt holds.*--init.*--lr"):
         train(recipe, tmp_path / "a", workers=0, progress=False, checkpoint_every=1)
-    assert load_state(tmp_path / "a/checkpoint.pt")["step"] == 2
+    kept = load_state(tmp_path / "a/checkpoint.pt")
+    again = BiVM("small")
+    start_from(again, tmp_path / "a/checkpoint.pt")  # the cure that was named
+    assert kept["step"] == 2 and all(torch.equal(kept["model"][name], x) for name, x in again.state_dict().items())
     broken.add(0)
     with pytest.raises(TrainingStopped, match=r"step 0 \(clips 0, 1; seed 0\); no checkpoint.pt is kept yet.*--lr"):
         train(recipe, tmp_path / "b", workers=0, progress=False, checkpoint_every=1)

@@ -43,6 +43,14 @@ def root(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def first_run(root, tmp_path_factory):
+    """The folder of a finished stage 1."""
+    folder = tmp_path_factory.mktemp("one")
+    go(open_stage(ONE, root), folder)
+    return folder
+
+
 def recipe_of(data, **more) -> Recipe:
     return Recipe(phases=data.phases(), stage=data.stage, sets=data.counts(), **more)
 
@@ -85,7 +93,8 @@ def test_names_are_those_of_the_footage(root):
     shown = [name for step in range(3) for name in feed.names(step).split(", ")]
     assert sorted(shown[:5]) == ["0001@0", "0001@2", "0001@4", "0002@0", "0002@2"]  # an epoch
     assert shown[0] == feed.clips.clip(0).name
-    assert set(feed.names(0, True).split(", ")) == {"0@0", "1@0"} and feed.names(1, True) == "aa@0, aa@2" or "aa@2"
+    assert set(feed.names(0, True).split(", ")) == {"0@0", "1@0"}  # COCO
+    assert sorted(feed.names(1, True).split(", ")) == ["aa@0", "aa@2"]  # YouTube-VIS
     many = Feed(replace(phase, batch=15), 0, FolderClips(replace(phase, batch=15), 0, 0, data.mattes, data.backgrounds))
     assert many.names(0).endswith(" and 3 more")
 
@@ -97,22 +106,25 @@ def test_names_are_those_of_the_footage(root):
 def test_segmentation_reads_the_map_that_the_matting_head_reads(method):
     """With the weights that make alpha, its logits are alpha before the clamp."""
     torch.manual_seed(0)
-    model, head = build("small", method).eval(), SegmentationHead(16).eval()
+    model, head = build("small", method), SegmentationHead(16)
+    frames = torch.rand(2, 3, 3, 40, 56)  # no multiple of 16: padded and cropped back
     with torch.no_grad():
-        model.head.weight.normal_(0, 0.3)
+        for _ in range(20):
+            model(frames)  # the norms see the frames: values near 1 in the map
+        model.eval()
+        model.head.weight.normal_(0, 0.03)
         head.conv.weight.copy_(model.head.weight[3:])
         head.conv.bias.copy_(model.head.bias[3:])
-    frames = torch.rand(2, 3, 3, 40, 56)  # no multiple of 16: padded and cropped back
     logits, alpha = head(model, frames), model(frames).alpha
     assert logits.shape == alpha.shape == (2, 3, 1, 40, 56)
-    assert torch.equal(logits.clamp(0, 1), alpha)
-    assert (logits < 0).any() and 0.01 < alpha.mean() < 0.99
+    assert torch.allclose(logits.clamp(0, 1), alpha, atol=1e-5)  # the matting head adds in another order
+    assert ((alpha > 0) & (alpha < 1)).float().mean() > 0.1
     assert not model.head._forward_pre_hooks
 
 
 @pytest.mark.parametrize("arch, method", [("small", "bivm"), ("small", "float"), ("rvm", "float")])
 def test_every_network_learns_to_segment(arch, method):
-    """Ten steps of Adam on one batch lower its loss; the mask reaches the first layer."""
+    """Six steps of Adam on one batch lower its loss; the mask reaches the first layer."""
     torch.manual_seed(0)
     objective = Objective(build(arch, method), segmentation=True).train()
     assert (objective.segmentation is None) == (arch == "rvm")  # which has a head of its own
@@ -121,7 +133,7 @@ def test_every_network_learns_to_segment(arch, method):
     mask[..., 8:28, 4:16] = 1
     frames = 0.5 * frames + 0.5 * mask
     optimiser, losses = torch.optim.Adam(objective.parameters(), 3e-3), []
-    for _ in range(10):
+    for _ in range(6):
         optimiser.zero_grad()
         loss = objective(frames, mask)["total"]
         loss.backward()
@@ -135,20 +147,18 @@ def test_every_network_learns_to_segment(arch, method):
 # ---------------------------------------------------------------- runs
 
 
-def test_stage_1_then_3_with_segmentation_and_refiner(root, tmp_path):
-    first = open_stage(ONE, root)
-    go(first, tmp_path / "one")
-    rows = log(tmp_path / "one")
+def test_stage_1_then_3_with_segmentation_and_refiner(root, first_run, tmp_path):
+    rows = log(first_run)
     assert [row["lr"] for row in rows] == [2e-4] * 3 and all(0 < row["segmentation"] < 5 for row in rows)
-    head = load_state(tmp_path / "one/model.pt")["segmentation"]
-    assert not any("segmentation" in name for name in load_model(tmp_path / "one/model.pt").state_dict())
+    head = load_state(first_run / "model.pt")["segmentation"]
+    assert not any("segmentation" in name for name in load_model(first_run / "model.pt").state_dict())
 
     third = open_stage(THREE, root)
-    recipe = recipe_of(third, init=str(tmp_path / "one/model.pt"))
+    recipe = recipe_of(third, init=str(first_run / "model.pt"))
     begin = training._Run(recipe, tmp_path / "empty", "cpu")
     taken = begin.objective.segmentation.state_dict()
     assert all(torch.equal(taken[name], head[name]) for name in head)  # of the stage before
-    go(third, tmp_path / "three", init=str(tmp_path / "one/model.pt"))
+    go(third, tmp_path / "three", init=str(first_run / "model.pt"))
     rows = log(tmp_path / "three")
     assert [row["lr"] for row in rows] == [1e-5] * 3 + [2e-4] * 2
     assert [("segmentation" in row, "coarse" in row) for row in rows] == [(True, True)] * 3 + [(False, True)] * 2
@@ -165,8 +175,10 @@ def test_rvm_trains_in_a_stage(root, tmp_path):
 
 
 @pytest.mark.parametrize("one, stops", [(ONE, (1, 2)), (THREE, (2, 4))], ids=["segmentation", "refiner"])
-def test_a_stage_cut_anywhere_ends_in_the_same_weights(root, tmp_path, monkeypatch, one, stops):
-    go(open_stage(one, root), tmp_path / "whole")
+def test_a_stage_cut_anywhere_ends_in_the_same_weights(root, first_run, tmp_path, monkeypatch, one, stops):
+    uncut = first_run if one is ONE else tmp_path / "whole"
+    if one is not ONE:
+        go(open_stage(one, root), uncut)
     step = training._Run.train_step
     for stop in stops:
         def interrupted(self, *args, stop=stop):
@@ -178,7 +190,7 @@ def test_a_stage_cut_anywhere_ends_in_the_same_weights(root, tmp_path, monkeypat
             go(open_stage(one, root), tmp_path / "cut")
     monkeypatch.setattr(training._Run, "train_step", step)
     go(open_stage(one, root), tmp_path / "cut")
-    whole, cut = (load_state(tmp_path / folder / "model.pt") for folder in ("whole", "cut"))
+    whole, cut = (load_state(folder / "model.pt") for folder in (uncut, tmp_path / "cut"))
     for part in ("model", "segmentation"):
         assert all(torch.equal(value, cut[part][name]) for name, value in whole[part].items()), part
 
@@ -189,8 +201,8 @@ def test_each_part_learns_at_its_own_rate(root, tmp_path):
     for name in ("ImageMatte", "Backgrounds"):
         (tmp_path / name).symlink_to(root / name)
     rates = Rates(backbone=1e-3, neck=2e-3, decoder=4e-3, refiner=8e-3)
-    data = open_stage(replace(stage(4), low=Footage(32, 32, 2), high=Footage(64, 64, 2), rates=rates, batch=2, epochs=1),
-                      tmp_path)
+    one = replace(stage(4), low=Footage(32, 32, 2), high=Footage(64, 64, 2), rates=rates, batch=2, epochs=1)
+    data = open_stage(one, tmp_path)
     assert [phase.steps for phase in data.phases()] == [1, 1] and not recipe_of(data).segments
     before = {name: p.clone() for name, p in training._Run(recipe_of(data), tmp_path / "no", "cpu").model.
               named_parameters()}
@@ -209,15 +221,14 @@ def test_rates_in_proportion():
     assert stage(1).at(1e-3).rates == Rates(pytest.approx(5e-4), pytest.approx(1e-3), pytest.approx(1e-3), 0)
 
 
-def test_a_run_belongs_to_its_stage_and_its_files(root, tmp_path):
+def test_a_run_belongs_to_its_stage_and_its_files(root, first_run):
     data = open_stage(ONE, root)
-    go(data, tmp_path / "run")
-    with pytest.raises(UserError, match=r"another recipe \(sets\)"):
-        train(replace(recipe_of(data), sets=(("VideoMatte240K", 2, 8), *data.counts()[1:])), tmp_path / "run", data=data)
-    with pytest.raises(UserError, match=r"another recipe \(stage\)"):
-        train(replace(recipe_of(data), stage=ONE.at(1e-3)), tmp_path / "run", data=data)
-    with pytest.raises(UserError, match=r"another recipe \(.*stage"):
-        train(Recipe(), tmp_path / "run")
+    recipe = recipe_of(data)
+    fewer = (("VideoMatte240K", 2, 8), *recipe.sets[1:])
+    others = {"sets": {"sets": fewer}, "stage": {"stage": ONE.at(1e-3)}, "stage, sets": {"stage": None, "sets": ()}}
+    for odd, change in others.items():
+        with pytest.raises(UserError, match=rf"another recipe \({odd}\)"):
+            train(replace(recipe, **change), first_run, data=data)
 
 
 @pytest.mark.parametrize("kind, words", [
@@ -229,8 +240,7 @@ def test_nan_names_the_footage(root, tmp_path, monkeypatch, kind, words):
 
     def poisoned(self, i):
         frames, *truth = item(self, i)
-        videos_turn = kind is FolderClips or frames.shape[0] == 2  # segmentation's step 1 is of YouTube-VIS
-        broken = (i == 2) if kind is FolderClips else videos_turn
+        broken = i == 2 if kind is FolderClips else len(frames) == 2  # YouTube-VIS: its turn comes at step 1
         return frames, *(torch.full(x.shape, torch.nan) if broken else x for x in truth)
 
     monkeypatch.setattr(kind, "__getitem__", poisoned)

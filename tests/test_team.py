@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from folder_tools import write_backgrounds, write_coco, write_image_mattes, write_youtube
 
 from bivm_ref.errors import UserError
 from bivm_ref.learn import team
@@ -16,15 +17,25 @@ SCRIPT = """
 import sys, torch
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)  # so that the order of additions is not seen behind a sign
+from dataclasses import replace
 from bivm_ref.learn import team
 from bivm_ref.learn.mimic import Mimicking
+from bivm_ref.learn.recipes import Footage, open_stage, stage
 from bivm_ref.learn.train import Phase, Recipe, train
 out, how = sys.argv[1:3]
 recipe = Recipe(method="float" if how == "float" else "bivm", warmup=1,
                 mimic=Mimicking() if how == "mimic" else None, teacher=out + "/twin/model.pt",
                 phases=(Phase(2, 32, 48, batch=4, frames=2), Phase(1, 32, 32, batch=2, frames=1, refine=True)))
+data = None
+if how == "stage":
+    data = open_stage(replace(stage(4), low=Footage(32, 64, 2), high=Footage(64, 64, 1), epochs=1), out + "/data")
+    recipe = Recipe(phases=data.phases(), stage=data.stage, sets=data.counts())
 with team.joined("cpu"):
-    train(recipe, sys.argv[3], workers=0, progress=False, report_every=1)
+    train(recipe, sys.argv[3], workers=0, progress=False, report_every=1, data=data)
+    if data:  # as if each process had met a damaged file of its own
+        data.mattes.damaged[team.rank()] = 1
+        team.unite(data.mattes.damaged, "cpu")
+        assert data.mattes.damaged.tolist() == [1] * team.size() + [0] * (8 - team.size())
 """
 
 
@@ -39,13 +50,19 @@ def run(how: str, shared: Path, out: Path, processes: int) -> dict:
     return load_state(out / "checkpoint.pt")
 
 
-@pytest.mark.parametrize("how", ["float", "mimic"])
+@pytest.mark.parametrize("how", ["float", "mimic", "stage"])
 def test_two_processes_make_the_weights_of_one(tmp_path, how):
     if how == "mimic":
         run("float", tmp_path, tmp_path / "twin", 1)
+    if how == "stage":  # eight stills by fours: two steps with segmentation, two of the refiner
+        write_image_mattes(tmp_path / "data/ImageMatte", 8)
+        write_backgrounds(tmp_path / "data/Backgrounds")
+        write_coco(tmp_path / "data/COCO")
+        write_youtube(tmp_path / "data/YouTubeVIS")
     one, two = (run(how, tmp_path, tmp_path / f"of{n}", n) for n in (1, 2))
-    assert one["step"] == two["step"] == 3
-    for part in ("model", "average"):
+    steps = 4 if how == "stage" else 3
+    assert one["step"] == two["step"] == steps
+    for part in ("model", "average", *(["segmentation"] if how == "stage" else [])):
         assert one[part].keys() == two[part].keys()
         for name, value in one[part].items():
             assert torch.allclose(two[part][name], value, rtol=1e-6, atol=1e-9), f"{part} {name}"
@@ -53,7 +70,7 @@ def test_two_processes_make_the_weights_of_one(tmp_path, how):
     for mine, theirs in zip(one["optimiser"]["state"].values(), two["optimiser"]["state"].values(), strict=True):
         torch.testing.assert_close(theirs["exp_avg"], mine["exp_avg"], rtol=1e-6, atol=1e-12)
     logs = [(tmp_path / f"of{n}" / "log.jsonl").read_text().count("\n") for n in (1, 2)]
-    assert logs == [3, 3]  # the first process alone writes
+    assert logs == [steps, steps]  # the first process alone writes
 
 
 def test_shares_cover_each_global_batch_once(monkeypatch):
