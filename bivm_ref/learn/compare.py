@@ -58,6 +58,7 @@ ARMS: dict[str, Arm] = {
     "bimatting": Arm("bimatting"),
     "bivm": Arm(mimic=FULL),
     "no-shortcut": Arm("bivm-no-shortcut", mimic=FULL),
+    "centred": Arm("bivm-centred", mimic=FULL),
     "no-branches": Arm("bivm-no-branches", mimic=FULL),
     "no-mask": Arm(masked=False, mimic=FULL),
     "no-mimicking": Arm(),
