@@ -113,6 +113,12 @@ def train(args) -> int:
     return 0
 
 
+def search(args) -> int:
+    from .search_command import run
+
+    return run(args)
+
+
 def export(args) -> None:
     _need_torch("export")
     from .learn.export import export as write

@@ -18,10 +18,10 @@ CONDA_NAME = {"torch": "pytorch"}
 # The ground floor, as module names below bivm_ref: they run on a board that has neither torch nor matplotlib.
 GROUND = {
     *"arch bench bench_text clips cost errors evaluate figures images information machine metrics motion".split(),
-    *"packed parts scenes shapes sheet video video_out wardrobe".split(),
+    *"packed parts scenes shapes sheet topology video video_out wardrobe".split(),
 }
 # Importable there as well, though a function inside may reach upstairs when it is called.
-DOORS = {"bench_layers", "cli", "commands", "contenders", "demo", "doctor", "matte"}
+DOORS = {"bench_layers", "cli", "commands", "contenders", "demo", "doctor", "matte", "search_command"}
 NOT_IN_BASE = ["torch", "onnx", "onnxruntime", "matplotlib", "scipy", "skimage", "pymatting", "ipywidgets", "IPython"]
 
 
