@@ -80,6 +80,10 @@ def run(args) -> int:
 
 def _as_typed(args) -> str:
     """The command with every option, defaults included: a record in search.jsonl."""
-    words = [f"--{name}" if value is True else f"--{name} {'x'.join(map(str, value)) if name == 'size' else value}"
-             for name, value in vars(args).items() if name != "command" and value not in (None, False)]
-    return " ".join(["bivm-ref", args.command, *words])
+    words = ["bivm-ref", args.command]
+    for name, value in vars(args).items():
+        if value is True:
+            words.append(f"--{name}")
+        elif name != "command" and value is not None and value is not False:
+            words.append(f"--{name} {'x'.join(map(str, value)) if name == 'size' else value}")
+    return " ".join(words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def recalibrate(model: BiVM, batches: list[Tensor]) -> BiVM:
 
 
 class Judge:
-    """judge(genome) -> its row: genome, cost (1 = the preset's stages), MAD and MAD_again with those of every clip.
+    """judge(genome) -> its row: genome, cost (1 = the preset's stages), MAD and MAD_again and those of every clip.
 
     Rows are kept in `path` (search.jsonl); those of an earlier sitting with the same recipe and clips are taken over.
     Raises UserError when that file is no such log.
@@ -78,12 +79,14 @@ class Judge:
 
     def __call__(self, genome: Genome) -> dict:
         if genome not in self.rows:
+            start = time.monotonic()
             network = recalibrate(self.net.network(genome).to(self.device), self.calibration)
             row = {"kind": "genome", "genome": list(genome), "cost": round(self.net.space.cost(genome), 6)}
             for key, clips in (("", self.choosing), ("_again", self.again)):
                 errors = self._errors(network, *clips)
                 row[f"MAD{key}"] = round(float(np.mean(errors)), 3)
                 row[f"clips{key}"] = [round(error, 2) for error in errors]
+            row["seconds"] = round(time.monotonic() - start, 2)
             self.rows[genome] = row
             self.write()
             self.bar.update()

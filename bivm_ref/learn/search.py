@@ -12,7 +12,6 @@ beside it, since the best of many noisy scores looks better than it is.
 from __future__ import annotations
 
 import dataclasses
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +62,6 @@ def search(recipe: Recipe, pick: Pick, folder: str | Path, people: str | Path | 
     except OSError as error:
         raise UserError(f"{folder}: the folder cannot be made ({error.strerror}); choose another") from error
     net, trained = train_supernet(recipe, folder, people, scenes, workers, progress=progress, device=device)
-    start = time.monotonic()
     judge = Judge(net, recipe, folder / "search.jsonl", people, scenes, pick.clips, progress, device)
 
     def score(genome: Genome) -> float:
@@ -86,7 +84,8 @@ def search(recipe: Recipe, pick: Pick, folder: str | Path, people: str | Path | 
         "rank_correlation": rank_correlation(*([row[key] for row in judge.rows.values()]
                                                for key in ("MAD", "MAD_again"))),
         "ranking": [compare(judge(genome), own) for genome in sorted(whole, key=whole.get, reverse=True)],
-        "training_seconds": round(trained), "judging_seconds": round(time.monotonic() - start)}
+        "training_seconds": round(trained),
+        "judging_seconds": round(sum(row["seconds"] for row in judge.rows.values()))}
     judge.close(result)
     chosen = recalibrate(net.network(picks["chosen"]).to(device), judge.calibration).cpu()
     chosen_recipe = dataclasses.replace(recipe, arch=chosen.arch.to_json())
