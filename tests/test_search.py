@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from cli_tools import run, tree
+from cli_tools import ROOT, run, tree
 from scipy.stats import spearmanr
 
 from bivm_ref.arch import PRESETS, Arch, Block, preset
@@ -255,6 +255,13 @@ def test_recalibration_is_the_mean_over_batches():
     assert (model.refiner.mix.norm.running_mean == 7.0).all()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quicker_calibration():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bivm_ref.learn.judge.CALIBRATION_BATCHES", 2)
+        yield
+
+
 TINY = Recipe(arch="small", phases=(Phase(3, 32, 32, batch=2, frames=2),), warmup=2, seed=4)
 QUICK = Pick(evaluations=4, clips=2)
 
@@ -350,7 +357,7 @@ def test_another_budget_picks_anew_without_training(whole, tmp_path, monkeypatch
     folder, _ = whole
     shutil.copytree(folder, tmp_path / "copy")
     monkeypatch.setattr(sandwich.SandwichRun, "train_step", None)  # calling it would fail
-    result = search(TINY, Pick(budget=0.3, evaluations=20, clips=2), tmp_path / "copy", workers=0, progress=False)
+    result = search(TINY, Pick(budget=0.3, evaluations=6, clips=2), tmp_path / "copy", workers=0, progress=False)
     assert result["picks"]["chosen"]["cost"] <= 0.3
     old = [row for row in lines(folder) if row["kind"] == "genome"]
     assert lines(tmp_path / "copy")[1:len(old) + 1] == old  # taken over, not judged again
@@ -366,6 +373,27 @@ def test_the_random_genome_of_a_step_is_always_the_same_and_they_differ(tmp_path
     assert run.ends == {"costliest": (EXPAND2,) * 3, "cheapest": (IDENTITY,) * 3}
 
 
+def test_the_log_of_our_own_search_is_consistent():
+    """data_samples/results/search_small.jsonl: what it says of itself follows from its rows."""
+    head, *rows, result = map(json.loads, (ROOT / "data_samples/results/search_small.jsonl").read_text().splitlines())
+    assert (head["kind"], result["kind"]) == ("run", "result")
+    assert {tuple(row["genome"]) for row in rows} == set(SMALL.genomes()) and result["judged"] == len(rows) == 125
+    by_genome = {tuple(row["genome"]): row for row in rows}
+    for genome, row in by_genome.items():
+        assert row["cost"] == pytest.approx(SMALL.cost(genome), abs=1e-6)
+        for key in ("", "_again"):
+            assert len(row[f"clips{key}"]) == head["clips"]
+            assert row[f"MAD{key}"] == pytest.approx(np.mean(row[f"clips{key}"]), abs=0.006)
+    affordable = [row for row in rows if row["cost"] <= result["budget"]]
+    assert result["picks"]["best of all"]["genome"] == min(affordable, key=lambda row: row["MAD"])["genome"]
+    for pick in result["picks"].values():
+        genome = tuple(pick["genome"])
+        assert pick["operations"] == stage_operations(SMALL.arch_of(genome))
+        assert compare(by_genome[genome], by_genome[SMALL.own]).items() <= pick.items()
+    assert result["rank_correlation"] == pytest.approx(
+        spearmanr([row["MAD"] for row in rows], [row["MAD_again"] for row in rows]).statistic, abs=5e-4)
+
+
 # -- the command --------------------------------------------------------------------------------------------
 
 COMMAND = ("search", "--budget", 2, "--steps", 1, "--size", "32x32", "--batch", 1, "--evaluations", 2, "--clips", 2,
@@ -374,7 +402,7 @@ COMMAND = ("search", "--budget", 2, "--steps", 1, "--size", "32x32", "--batch", 
 
 def test_command_prints_the_picks_and_its_network_can_be_packed(tmp_path, capfd):
     code, out, err = run(capfd, *COMMAND, "--out", tmp_path / "run", "--init",
-                         "bivm_ref/weights/training/small.pt")
+                         ROOT / "bivm_ref/weights/training/small.pt")
     assert code == 0 and err == "", err
     assert "preset / preset / preset" in out and "random search" in out and "MAD (other clips)" in out
     code, again, _ = run(capfd, *COMMAND, "--out", tmp_path / "run", "--json")

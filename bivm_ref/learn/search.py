@@ -47,7 +47,8 @@ class Pick:
 def search(recipe: Recipe, pick: Pick, folder: str | Path, people: str | Path | None = None,
            scenes: str | Path | None = None, workers: int = 1, progress: bool = True, device: str = "cpu",
            command: str = "") -> dict:
-    """Train the supernet (or go on), judge genomes, pick one. Returns the result, which is search.jsonl's last line.
+    """Train the supernet (or go on), judge genomes, pick one. Returns the result: search.jsonl's last line, and with
+    `exhaustive` the "ranking", which that file's other lines hold.
 
     Raises UserError for a budget that no genome keeps to and for a folder that holds another run, and whatever
     `train_supernet` and `Judge` raise.
@@ -86,7 +87,7 @@ def search(recipe: Recipe, pick: Pick, folder: str | Path, people: str | Path | 
         "ranking": [compare(judge(genome), own) for genome in sorted(whole, key=whole.get, reverse=True)],
         "training_seconds": round(trained),
         "judging_seconds": round(sum(row["seconds"] for row in judge.rows.values()))}
-    judge.close(result)
+    judge.close({key: value for key, value in result.items() if key != "ranking"})
     chosen = recalibrate(net.network(picks["chosen"]).to(device), judge.calibration).cpu()
     chosen_recipe = dataclasses.replace(recipe, arch=chosen.arch.to_json())
     save_atomic({"recipe": _as_data(chosen_recipe), "model": chosen.state_dict()}, folder / "chosen.pt")
