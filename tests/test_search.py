@@ -393,6 +393,19 @@ def test_the_log_of_our_own_search_is_consistent():
     assert result["rank_correlation"] == pytest.approx(
         spearmanr([row["MAD"] for row in rows], [row["MAD_again"] for row in rows]).statistic, abs=5e-4)
 
+    def score(genome):
+        return fitness(by_genome[genome]["MAD"], by_genome[genome]["cost"], result["budget"], result["mu"])
+
+    options = [list(stage) for stage in SMALL.stages]
+
+    def hits(strategy):  # of 50 searches: how many find the best
+        found = [strategy(options, score, np.random.default_rng(seed), 40) for seed in range(50)]
+        top = tuple(result["picks"]["best of all"]["genome"])
+        return sum(best(judged, lambda genome: by_genome[genome]["cost"] <= result["budget"]) == top
+                   for judged in found)
+
+    assert hits(evolve) > 1.5 * hits(random_search)
+
 
 # -- the command --------------------------------------------------------------------------------------------
 
