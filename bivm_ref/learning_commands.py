@@ -57,6 +57,12 @@ def train(args) -> int:
     return 0
 
 
+def search(args) -> int:
+    from .search_command import run
+
+    return run(args)
+
+
 def export(args) -> None:
     need_torch("export")
     from .learn.export import export as write
