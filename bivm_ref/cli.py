@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
     top.add_argument("--version", action="version", version=f"bivm-ref {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_matte, _info, _evaluate, _train, _export, _compare, _clips, _bench, _cost, _doctor):
+    for add in (_matte, _info, _evaluate, _train, _search, _export, _compare, _clips, _bench, _cost, _doctor):
         add(commands)
     return top
 
@@ -191,6 +191,12 @@ def _train(commands) -> None:
     p.add_argument("--bf16", action="store_true", help="bfloat16 convolutions, for CPUs that have them")
     p.add_argument("--device", default="cpu", help="torch's name of it (cpu)")
     p.add_argument("--workers", metavar="N", type=whole, default=1, help="processes that make clips (1)")
+
+
+def _search(commands) -> None:
+    from . import search_command as search
+
+    search.arguments(_command(commands, "search", search.SUMMARY, search.DETAILS, search.EXAMPLE))
 
 
 def _export(commands) -> None:

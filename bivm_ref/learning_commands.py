@@ -117,6 +117,12 @@ def _train_stage(one, root: str, out: Path, options: dict, shown: dict):
     return recipe
 
 
+def search(args) -> int:
+    from .search_command import run
+
+    return run(args)
+
+
 def export(args) -> None:
     need_torch("export")
     from .learn.export import export as write

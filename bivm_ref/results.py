@@ -19,6 +19,7 @@ LABELS = {  # the arms of `learn.compare`, in the order of tables and pictures
     "float": "float twin", "rvm": "RVM", "bnn": "BNN", "xnor": "XNOR-Net", "dorefa": "DoReFa (±1)", "bireal": "Bi-Real",
     "irnet": "IR-Net", "reactnet": "ReActNet", "recu": "ReCU", "bimatting": "BiMatting", "bivm": "BiVM (ours)",
     "no-shortcut": "ours − elastic shortcuts", "no-branches": "ours − evolvable branches", "no-mask": "ours − mask",
+    "centred": "ours, weights centred",
     "no-mimicking": "ours − mimicking", "no-localization": "ours − localization", "no-bits": "ours − bit term",
     "no-information": "ours − information weights",
 }

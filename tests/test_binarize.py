@@ -63,7 +63,8 @@ def test_the_two_estimators_that_nobody_else_tests():
 # -- weights ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, scale, gradient", [
-    ("bnn", 1.0, 1.0), ("xnor", 0.3, 0.55), ("dorefa", 0.3, 1.0), ("bireal", 0.3, 0.3), ("reactnet", 0.3, 0.3)])
+    ("bnn", 1.0, 1.0), ("bivm", 1.0, 1.0), ("xnor", 0.3, 0.55), ("dorefa", 0.3, 1.0), ("bireal", 0.3, 0.3),
+    ("reactnet", 0.3, 0.3)])
 def test_weights_without_centring(name, scale, gradient):
     """mean |W| = .3; XNOR's factor 1/4 + .3 = .55."""
     y, g = backward(of(name).weight, W)
@@ -78,12 +79,12 @@ def test_clip_blocks_large_weights_except_where_the_method_says_identity():
     np.testing.assert_allclose(backward(of("dorefa").weight, wide)[1], 1.0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name, scale", [("bimatting", 0.3), ("bivm", 1.0)])
-def test_centred_weights(name, scale):
+def test_bimatting_centres_its_weights():
     """Wc = (.35, -.05, .25, -.55), mean |Wc| = .3; the gradient of one bit passes the centring: 3/4 and -1/4."""
-    y, g = backward(of(name).weight, W, (1, 0, 0, 0))
-    np.testing.assert_allclose(y, np.array(BITS) * scale, atol=1e-12)
-    np.testing.assert_allclose(g, np.array((0.75, -0.25, -0.25, -0.25)) * scale, atol=1e-12)
+    for name, scale in (("bimatting", 0.3), ("bivm-centred", 1.0)):
+        y, g = backward(of(name).weight, W, (1, 0, 0, 0))
+        np.testing.assert_allclose(y, np.array(BITS) * scale, atol=1e-12)
+        np.testing.assert_allclose(g, np.array((0.75, -0.25, -0.25, -0.25)) * scale, atol=1e-12)
 
 
 def through_standardisation(upstream: np.ndarray, factor: float) -> np.ndarray:

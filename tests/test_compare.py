@@ -80,7 +80,7 @@ def test_every_method_and_ablation_is_an_arm():
     assert methods == set(METHODS) - {"bivm-plain-shortcut"}
     full = ARMS["bivm"]
     ablations = [name for name in ARMS if name.startswith("no-")]
-    assert len(ablations) == 7
+    assert len(ablations) == 7 and {"float", "rvm", "bivm", "centred"} < set(ARMS)
     for name in ablations:
         changed = [f.name for f in dataclasses.fields(full) if getattr(full, f.name) != getattr(ARMS[name], f.name)]
         assert len(changed) == 1, name  # one part is taken out, no more

@@ -19,10 +19,12 @@ CONDA_NAME = {"torch": "pytorch"}
 GROUND = {
     *"active ancestors arch arguments bench bench_text clips cost cost_arguments cost_table cost_text".split(),
     *"elementwise errors evaluate evaluation_sets figures images information machine metrics motion packed".split(),
-    *"parts results scenes shapes sheet video video_out wardrobe".split(),
+    *"parts results scenes shapes sheet topology video video_out wardrobe".split(),
 }
 # Importable there as well, though a function inside may reach upstairs when it is called.
-DOORS = {*"bench_layers cli command_helpers commands contenders demo doctor learning_commands matte".split()}
+DOORS = {
+    *"bench_layers cli command_helpers commands contenders demo doctor learning_commands matte search_command".split(),
+}
 NOT_IN_BASE = ["torch", "onnx", "onnxruntime", "matplotlib", "scipy", "skimage", "pymatting", "ipywidgets", "IPython"]
 
 

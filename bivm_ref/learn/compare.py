@@ -16,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -58,6 +58,7 @@ ARMS: dict[str, Arm] = {
     "bimatting": Arm("bimatting"),
     "bivm": Arm(mimic=FULL),
     "no-shortcut": Arm("bivm-no-shortcut", mimic=FULL),
+    "centred": Arm("bivm-centred", mimic=FULL),
     "no-branches": Arm("bivm-no-branches", mimic=FULL),
     "no-mask": Arm(masked=False, mimic=FULL),
     "no-mimicking": Arm(),
@@ -113,21 +114,30 @@ def compare(out: str | Path, arms: Iterable[str], seeds: Iterable[int], protocol
     start = str(init) if init else None
     stamp = {"protocol": dataclasses.asdict(protocol), "init": digest(start)}
     done = {(row["arm"], row["seed"]) for row in read(out, stamp)}
-    wanted = [(arm, seed) for seed in seeds for arm in arms]
     twins = [("float", seed) for seed in seeds if any(ARMS[arm].mimic for arm in arms)]
-    first = [run for run in dict.fromkeys(twins) if run not in done or not _model(out, *run).exists()]
-    then = [run for run in wanted if run not in done and run not in first]
-    with tqdm(total=len(first) + len(then), desc="compare", unit="run", disable=not progress) as bar, \
+    wanted = [(arm, seed) for seed in seeds for arm in arms]
+    waiting = [run for run in dict.fromkeys([*twins, *wanted])
+               if run not in done or (run in twins and not _model(out, *run).exists())]
+    running: dict[Future, tuple[str, int]] = {}
+    with tqdm(total=len(waiting), desc="compare", unit="run", disable=not progress) as bar, \
             ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for part in (first, then):
-            running = {pool.submit(run_one, out, arm, seed, protocol, start): (arm, seed) for arm, seed in part}
-            for finished in as_completed(running):
-                row = finished.result()
-                if (row["arm"], row["seed"]) not in done:
+        while waiting or running:
+            while len(running) < jobs and (run := _first_ready(waiting, running.values())):
+                waiting.remove(run)
+                running[pool.submit(run_one, out, *run, protocol, start)] = run
+            for finished in wait(running, return_when=FIRST_COMPLETED).done:
+                run, row = running.pop(finished), finished.result()
+                if run not in done:
                     append(out, {**row, **stamp})
-                bar.set_postfix_str(f"{row['arm']} {row['seed']}: MAD {sum(row['MAD']) / len(row['MAD']):.1f}")
+                bar.set_postfix_str(f"{run[0]} {run[1]}: MAD {sum(row['MAD']) / len(row['MAD']):.1f}")
                 bar.update()
     return read(out, stamp)
+
+
+def _first_ready(waiting: list[tuple[str, int]], running: Iterable) -> tuple[str, int] | None:
+    """The first run that waits for no teacher: its twin is neither still to be trained nor in training."""
+    ahead = {*waiting, *running}
+    return next((run for run in waiting if ARMS[run[0]].mimic is None or ("float", run[1]) not in ahead), None)
 
 
 def digest(path: str | None) -> str | None:

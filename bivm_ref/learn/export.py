@@ -19,7 +19,7 @@ from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
 from bivm_ref.packed import weights
 from bivm_ref.packed.bits import pack_weights
 
-EXPORTED = ("bivm", "bivm-no-branches")  # the same network once branches are merged
+EXPORTED = ("bivm", "bivm-no-branches", "bivm-centred")  # the same network once branches are merged
 
 
 def export(model: BiVM, path: str | Path, provenance: Mapping | None = None,

@@ -42,7 +42,7 @@ class Mimicking:
     informed   pi from information; False weighs every channel alike
     """
 
-    weight: float = 0.3
+    weight: float = 1.0
     localized: bool = True
     bits: float = 0.5
     informed: bool = True

@@ -64,9 +64,14 @@ def load_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def start_from(model: nn.Module, path: str | Path) -> None:
-    """Begin with the weights of a finished run, of another method perhaps: what both have is taken over, branches and
-    whatever else is new start as they are. UserError when a weight has another shape."""
-    mine, theirs = model.state_dict(), load_model(path).state_dict()
+    """Begin with the weights of a finished run: what both networks have is taken over, branches and whatever else is
+    new start as they are. Between a float and a binary network, gains and slopes start anew too: they were learned
+    around another nonlinearity, and the methods that name theirs otherwise would not get them either.
+    UserError when a weight has another shape."""
+    source = load_model(path)
+    mine, theirs = model.state_dict(), source.state_dict()
+    if getattr(source, "binary", None) != getattr(model, "binary", None):
+        theirs = {name: value for name, value in theirs.items() if not name.endswith((".gain", ".act.weight"))}
     odd = [name for name, value in theirs.items() if name in mine and mine[name].shape != value.shape]
     if odd or not set(mine) & set(theirs):
         raise UserError(f"{path}: holds another architecture's weights; name a run of the same preset")

@@ -136,12 +136,13 @@ class Method:
         return BiRealSTE.apply(x)
 
     def weight(self, weight: Tensor) -> Tensor:
-        """sign(W - mean W), clip-STE through the centring; shape of `weight`.
+        """sign(W), clip-STE; shape of `weight`.
 
         The usual scale alpha is left out: a batch norm follows every binary convolution and divides by the standard
-        deviation, so any positive scale before it cancels.
+        deviation, so any positive scale before it cancels. W is not centred, as BiMatting's is: students that begin
+        with a float twin's filters lose with it what the filters' means say ("bivm-centred" puts the centring back).
         """
-        return ClipSTE.apply(centre(weight))
+        return ClipSTE.apply(weight)
 
 
 class Float(Method):
@@ -152,6 +153,13 @@ class Float(Method):
 
     def weight(self, weight: Tensor) -> Tensor:
         return weight
+
+
+class Centred(Method):
+    """Ours with W minus its mean per output channel, so that half of the bits are +1: an ablation."""
+
+    def weight(self, weight: Tensor) -> Tensor:
+        return ClipSTE.apply(centre(weight))
 
 
 class BNN(Method):
@@ -286,6 +294,7 @@ METHODS: dict[str, Method] = {m.name: m for m in (
     Method("bivm-no-shortcut", shortcut="none"),
     Method("bivm-plain-shortcut", shortcut="plain"),
     Method("bivm-no-branches", branches=False),
+    Centred("bivm-centred"),
 )}
 
 

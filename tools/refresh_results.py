@@ -1,0 +1,66 @@
+"""What the repository shows of its comparison, made from the rows of the runs.
+
+    python tools/refresh_results.py [--from runs/compare/results.jsonl]
+
+Copies the rows to data_samples/results/compare_small.jsonl (with --from), draws compare_small.png beside them and
+brings README.md's table between its two markers up to date. A test holds the table equal to the rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from bivm_ref import results, viz
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = ROOT / "data_samples" / "results" / "compare_small.jsonl"
+MARKERS = ("<!-- comparison: python tools/refresh_results.py -->", "<!-- end of comparison -->")
+OTHERS = ("bnn", "xnor", "dorefa", "bireal", "irnet", "reactnet", "recu", "bimatting")
+SHOWN = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
+
+
+def block(rows: list[dict]) -> str:
+    """What stands between the markers: the table, and two ratios that the text speaks of."""
+    lines = [results.markdown(rows, results.LABELS, SHOWN), ""]
+    arms = results.by_arm(rows, "MAD")
+    others = [arm for arm in OTHERS if arm in arms]
+    if "bivm" in arms and others:
+        best = min(others, key=lambda arm: results.summary(rows)[arm]["mean"])
+        lines.append(said(rows, "bivm", best, f"the best other method's ({results.LABELS[best]})"))
+    if {"bivm", "float"} <= set(arms):
+        lines.append(said(rows, "bivm", "float", "the float twin's"))
+    return "\n".join(lines)
+
+
+def said(rows: list[dict], arm: str, against: str, what: str) -> str:
+    found = results.ratio(rows, arm, against)
+    seeds = f"{found['seeds']} seeds" if found["seeds"] > 1 else "one seed, so over clips alone"
+    return (f"- BiVM's MAD is {found['ratio']:.2f} times {what}, 95 % interval {found['low']:.2f} to "
+            f"{found['high']:.2f} ({seeds}).")
+
+
+def readme(text: str, rows: list[dict]) -> str:
+    """README.md's text with the block between its markers made anew."""
+    head, _, rest = text.partition(MARKERS[0])
+    _, _, tail = rest.partition(MARKERS[1])
+    return f"{head}{MARKERS[0]}\n{block(rows)}\n{MARKERS[1]}{tail}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--from", dest="source", type=Path, metavar="results.jsonl")
+    args = parser.parse_args()
+    if args.source:
+        results.load(args.source)
+        ROWS.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(args.source, ROWS)
+    rows = results.load(ROWS)
+    viz.compare_chart(rows).savefig(ROWS.with_suffix(".png"))
+    path = ROOT / "README.md"
+    path.write_text(readme(path.read_text(encoding="utf-8"), rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
