@@ -9,7 +9,6 @@ step, the others only when they are drawn, so a short training favours the ends.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
@@ -18,18 +17,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from bivm_ref.arch import preset
 from bivm_ref.errors import UserError
 from bivm_ref.learn.datasets import MixedClips
+from bivm_ref.learn.feed import Feed
 from bivm_ref.learn.losses import matting_loss
 from bivm_ref.learn.train import (
     Recipe,
     TrainingStopped,
     _as_data,
-    _first_sample,
     _remaining,
     load_model,
     load_state,
@@ -55,11 +53,10 @@ def train_supernet(recipe: Recipe, folder: Path, people: str | Path | None = Non
     bar = tqdm(total=recipe.steps, initial=run.step, desc="supernet", unit="step", disable=not progress)
     BinaryConv2d.train_dtype = torch.bfloat16 if recipe.bf16 else torch.float32
     try:
-        for phase, first_step in _remaining(recipe, run.step):
-            part = dataclasses.replace(phase, steps=phase.steps - (run.step - first_step))
-            data = MixedClips(part, _first_sample(recipe, run.step), recipe.seed, people, scenes, recipe.mix)
-            for batch in DataLoader(data, phase.batch, num_workers=workers, prefetch_factor=4 if workers else None):
-                losses = run.train_step(*batch)
+        for phase, begin, first in _remaining(recipe, run.step):
+            feed = Feed(phase, begin, MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix))
+            for clips, _ in feed.batches(run.step, workers):
+                losses = run.train_step(*clips)
                 bar.update()
                 if run.step % report_every == 0 or run.step == recipe.steps:
                     bar.set_postfix({name: f"{loss:.3f}" for name, loss in losses.items()})
