@@ -21,6 +21,7 @@ from bivm_ref.learn import recipes
 from bivm_ref.learn import train as training
 from bivm_ref.learn.feed import Feed
 from bivm_ref.learn.footage import FolderClips
+from bivm_ref.learn.mimic import Mimicking
 from bivm_ref.learn.objective import Objective, SegmentationHead, part_of
 from bivm_ref.learn.recipes import Footage, Rates, open_stage, stage
 from bivm_ref.learn.segmentation import SegmentationClips
@@ -162,6 +163,17 @@ def test_stage_1_then_3_with_segmentation_and_refiner(root, first_run, tmp_path)
     rows = log(tmp_path / "three")
     assert [row["lr"] for row in rows] == [1e-5] * 3 + [2e-4] * 2
     assert [("segmentation" in row, "coarse" in row) for row in rows] == [(True, True)] * 3 + [(False, True)] * 2
+
+
+def test_a_student_mimics_in_a_stage(root, tmp_path):
+    """Sizes differ from batch to batch: the teacher is calibrated on the first one alone."""
+    data = open_stage(ONE, root)
+    go(data, tmp_path / "twin", method="float")
+    twin = str(tmp_path / "twin/model.pt")
+    go(data, tmp_path / "student", init=twin, teacher=twin, mimic=Mimicking())
+    rows = log(tmp_path / "student")
+    assert len(rows) == 3 and all(row["mimic"] > 0 and row["segmentation"] > 0 for row in rows)
+    assert load_state(tmp_path / "student/checkpoint.pt")["mimic"]["median_f1"].abs().max() > 0
 
 
 def test_rvm_trains_in_a_stage(root, tmp_path):

@@ -1,4 +1,4 @@
-"""The four stages in which RVM, and BiMatting after it, are trained on the field's data sets.
+"""The four stages in which RVM, and BiMatting after it, are trained on the field's data sets: `bivm-ref train --stage`.
 
 A stage says which sets, how large, how long, how often and how fast; `open_stage` finds the sets below one folder,
 checks them and makes the phases and data sets that training takes. Below that folder, by how their names begin
