@@ -50,8 +50,8 @@ DATA = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds
 # counts are what two shared CPU cores did in an afternoon; more of them would do good. The refiner comes last.
 REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
 RECIPES = {
-    "small-float": Recipe(arch="small", method="float", bf16=True, seed=1, mix=(0.6, 0.4),
-                          phases=(Phase(1100, 96, 160), Phase(400, 144, 256), REFINE)),
+    "small-float": Recipe(arch="small", method="float", bf16=True, seed=71, mix=(0.7, 0.3), decay=0.6,
+                          phases=(Phase(1100, 96, 160), Phase(220, 144, 256), Phase(2000, 144, 256, frames=2))),
     "small": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
                     phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
                             REFINE)),
@@ -65,7 +65,8 @@ STARTED_FROM = {
              "100 of the refiner (0.25 h, two threads); before them the average after 1,800 steps at 256x144, 2 or 4 "
              "frames, 2e-3 falling to 3e-4, mix 0.65 : 0.35 (0.65 h, two threads); before those 1,900 steps at 160x96, "
              "2e-3, wild clips only (0.7 h), which began from the float twin's weights at its step 840",
-    "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips",
+    "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
+                   "120 of the refiner (0.46 h)",
     "default": "100 steps at 160x96 (0.14 h) from random weights, on wild clips only",
 }
 
@@ -154,14 +155,14 @@ MAD of an all-zero matte. Grad and Conn are sums over pixels and compare at equa
 """ + "\n".join(rows) + "\n"
 
 
-def keep_for_training(name: str, run: dict) -> None:
-    """weights/training/<name>.pt: a `model.pt` in half precision, for `bivm-ref train --init` and `--engine torch`."""
+def keep_for_training(name: str, run: dict, number: torch.dtype = torch.float16) -> None:
+    """weights/training/<name>.pt: a `model.pt` of such numbers, for `bivm-ref train --init` and `--engine torch`."""
     if sum(v.numel() for v in run["model"].values()) > 900_000:
         print(f"{name}: the weights behind the signs are too many for the repository, and are not kept")
         return
-    half = {k: v.half() if v.dtype == torch.float32 else v for k, v in run["model"].items()}
+    kept = {k: v.to(number) if v.dtype == torch.float32 else v for k, v in run["model"].items()}
     (WEIGHTS / "training").mkdir(parents=True, exist_ok=True)
-    save_atomic({"recipe": run["recipe"], "model": half}, WEIGHTS / "training" / f"{name}.pt")
+    save_atomic({"recipe": run["recipe"], "model": kept}, WEIGHTS / "training" / f"{name}.pt")
 
 
 def readme_table() -> str:
@@ -224,7 +225,7 @@ def main() -> None:
         torch.set_num_threads(1)
         train(recipe, args.runs / args.name, args.people, args.scenes)
     elif args.action == "twin":
-        keep_for_training(args.name, stopped_run(args.runs / args.name))
+        keep_for_training(args.name, stopped_run(args.runs / args.name), torch.float32)  # compare --init reads it
     else:
         ship(args.name, args.runs / args.name, args.twin)
 

@@ -50,8 +50,9 @@ def build(arch: str, how: str, masked: bool = True) -> BiVM | RVM:
 
 
 def build_from(recipe: dict) -> BiVM | RVM:
-    """The network that a stored recipe describes; recipes of before `method` said `binary`."""
-    how = recipe.get("method") or ("bivm" if recipe["binary"] else "float")
+    """The network that a stored recipe describes; recipes of before `method` said `binary`, and their
+    weights were centred."""
+    how = recipe.get("method") or ("bivm-centred" if recipe["binary"] else "float")
     return build(recipe["arch"], how, recipe.get("masked", True))
 
 
