@@ -1,7 +1,9 @@
 """The comparison: runs that resume, results that cannot mix, intervals with known answers."""
 
 import dataclasses
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,3 +193,19 @@ def test_the_chart_shows_every_arm(finished):
 
     figure = viz.compare_chart(finished[1])
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["float twin", "BNN", "ours − bit term"]
+
+
+# -- what the repository shows ------------------------------------------------------------------------------------
+
+def test_the_readme_shows_the_committed_results():
+    """The table and the ratios between the README's markers are what the rows say."""
+    root = Path(__file__).resolve().parent.parent
+    spec = importlib.util.spec_from_file_location("refresh_results", root / "tools" / "refresh_results.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text, rows = (root / "README.md").read_text(encoding="utf-8"), results.load(tool.ROWS)
+    assert tool.readme(text, rows) == text
+    assert f"| BiVM (ours) | {np.mean([row['MAD'] for row in rows if row['arm'] == 'bivm']):.1f} (" in text
+    assert tool.ROWS.with_suffix(".png").stat().st_size > 10_000
+    assert {row["init"] for row in rows} == {library.digest(str(root / "bivm_ref/weights/training/small-float.pt"))}
+    assert all(len(row["MAD"]) >= 64 and row["protocol"] == dataclasses.asdict(Protocol()) for row in rows)
