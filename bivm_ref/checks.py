@@ -11,10 +11,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .checks_01 import check_E1_1, check_E1_2, check_E1_3
 from .checks_04 import check_E4_1, check_E4_2, check_E4_3, check_E4_4
 from .checks_shared import call, kind, say
 
-__all__ = ["check_E0_1", "check_E0_2", "check_E4_1", "check_E4_2", "check_E4_3", "check_E4_4"]
+__all__ = [
+    "check_E0_1", "check_E0_2",
+    "check_E1_1", "check_E1_2", "check_E1_3",
+    "check_E4_1", "check_E4_2", "check_E4_3", "check_E4_4",
+]
 
 
 def check_E0_1(fn: Callable, seed: int = 0) -> None:
