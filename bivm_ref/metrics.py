@@ -92,10 +92,16 @@ def boundary_mad(pred, true, reach: int = 2) -> float:
     pred, true = _pair(pred, true)
     total = pixels = 0.0
     for p, t in zip(pred, true):
-        band = _grow((t > 0.02) & (t < 0.98), reach)
+        band = boundary_band(t, reach)
         total += np.abs(p[band].astype(np.float64) - t[band]).sum()
         pixels += band.sum()
     return float(1e3 * total / pixels) if pixels else math.nan
+
+
+def boundary_band(true, reach: int = 2) -> np.ndarray:
+    """Where the matte is undecided, and `reach` pixels around: 0.02 < t < 0.98, grown; (H, W) → (H, W) bool."""
+    true = np.asarray(true)
+    return _grow((true > 0.02) & (true < 0.98), reach)
 
 
 def clip_metrics(pred, true) -> dict[str, float]:
@@ -158,14 +164,20 @@ def _stretch(image):
 # ── connectivity ─────────────────────────────────────────────────────────────────────────────
 
 def _conn_frame(p, t):
+    level = connected_level(p, t)
+    phi_p, phi_t = ((1 - (a - level) * ((a - level) >= 0.15)) for a in (p, t))
+    return np.abs(phi_t - phi_p).sum()
+
+
+def connected_level(p, t) -> np.ndarray:
+    """`conn`'s l: up to which level 0, 0.1 … 1 a pixel belongs to the largest blob common to both. (H, W) → (H, W)."""
     level = np.full(p.shape, -1.0)  # -1: in the blob at every level so far
     both = np.minimum(p, t)  # p ≥ l and t ≥ l is min(p, t) ≥ l
     for below, this in zip(LEVELS[:-1], LEVELS[1:]):
         left = (level == -1) & ~largest_component(both >= this)
         level[left] = below
     level[level == -1] = 1
-    phi_p, phi_t = ((1 - (a - level) * ((a - level) >= 0.15)) for a in (p, t))
-    return np.abs(phi_t - phi_p).sum()
+    return level
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:

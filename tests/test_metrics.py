@@ -256,3 +256,23 @@ def test_mistakes_name_the_array(pred, words):
         metrics.mad(np.zeros((1, 2, 3, 4)), np.zeros((1, 2, 3, 4)))
     with pytest.raises(ValueError, match="true holds NaN"):
         metrics.mad(np.zeros((1, 1)), np.full((1, 1), np.nan))
+
+
+def test_boundary_band_is_the_undecided_grown():
+    true = np.zeros((9, 9))
+    true[4, 4], true[0, 0] = 0.5, 0.01  # 0.01 is decided
+    band = metrics.boundary_band(true)
+    assert band.sum() == 25 and band[2:7, 2:7].all()
+    assert metrics.boundary_band(true, 0).sum() == 1
+
+
+def test_connected_level_by_hand():
+    """A body at 1 with a dent of 0.87, and an islet that never belongs to it."""
+    true = np.zeros((3, 6))
+    true[:, :3] = true[1, 5] = 1
+    pred = true.copy()
+    pred[1, 1] = 0.87
+    expected = np.zeros((3, 6))
+    expected[:, :3] = 1
+    expected[1, 1] = 0.8
+    assert metrics.connected_level(pred, true).tolist() == expected.tolist()
