@@ -2,7 +2,7 @@
 
 The line says "not attempted yet" while the function returns None, "right" when it is, and otherwise names
 the mistake it recognises: so a wrong answer is worth trying. `check_E3_1` belongs to exercise E3.1 of
-notebook 03.
+notebook 03. Those of notebook 00 stand here; the others in `checks_NN.py`, and all are called from here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+
+from .checks_03 import check_E3_1, check_E3_2, check_E3_3
+from .checks_05 import check_E5_1, check_E5_2, check_E5_3
+from .checks_shared import call, kind, say
+
+__all__ = ["check_E0_1", "check_E0_2", "check_E3_1", "check_E3_2", "check_E3_3", "check_E5_1", "check_E5_2",
+           "check_E5_3"]
 
 
 def check_E0_1(fn: Callable, seed: int = 0) -> None:
@@ -23,8 +30,8 @@ def check_E0_1(fn: Callable, seed: int = 0) -> None:
     alpha = rng.random((6, 8), dtype=np.float32)
     alpha[0], alpha[1] = 0, 1  # pure background, pure foreground
     given = f.copy(), alpha.copy(), b.copy()
-    result = _call("E0.1", fn, given,
-                   "alpha is (H, W), the pictures are (H, W, 3): alpha[..., None] gives it the third axis")
+    result = call("E0.1", fn, given,
+                  "alpha is (H, W), the pictures are (H, W, 3): alpha[..., None] gives it the third axis")
     if result is None:
         return
     a, F, B = alpha[..., None].astype(float), f.astype(float), b.astype(float)
@@ -40,7 +47,7 @@ def check_E0_1(fn: Callable, seed: int = 0) -> None:
         "alpha was turned into whole numbers: every value below 1 became 0": np.where(a < 1, B, F),
     }
     if not isinstance(result, np.ndarray):
-        hint = f"returns {_kind(result)}; return an array"
+        hint = f"returns {kind(result)}; return an array"
     elif result.shape != f.shape:
         hint = f"the result is {result.shape}; a picture of this foreground is {f.shape}"
     elif any(not np.array_equal(before, after) for before, after in zip((f, alpha, b), given)):
@@ -57,7 +64,7 @@ def check_E0_1(fn: Callable, seed: int = 0) -> None:
             y, x, c = np.unravel_index(np.abs(result.astype(float) - mixed).argmax(), mixed.shape)
             hint = (f"with F = {f[y, x, c]}, B = {b[y, x, c]}, alpha = {alpha[y, x]:.2f} it gives "
                     f"{result[y, x, c]}, and alpha*F + (1 - alpha)*B is {mixed[y, x, c]:.0f}")
-    _say("E0.1", hint, "at alpha 0, at alpha 1 and between")
+    say("E0.1", hint, "at alpha 0, at alpha 1 and between")
 
 
 def check_E0_2(fn: Callable, seed: int = 0) -> None:
@@ -70,8 +77,8 @@ def check_E0_2(fn: Callable, seed: int = 0) -> None:
     true = rng.random((5, 6, 8))
     # errors that grow with time, so that the mean of roots is not the root of the mean
     pred = np.clip(true + rng.normal(0, 1, true.shape) * np.linspace(0.02, 0.5, 5)[:, None, None], 0, 1)
-    result = _call("E0.2", fn, (pred.copy(), true.copy()),
-                   "np.diff(pred, axis=0) is every step from frame to frame")
+    result = call("E0.2", fn, (pred.copy(), true.copy()),
+                  "np.diff(pred, axis=0) is every step from frame to frame")
     if result is None:
         return
     p, t = np.diff(pred, axis=0), np.diff(true, axis=0)  # (T - 1, H, W)
@@ -97,32 +104,16 @@ def check_E0_2(fn: Callable, seed: int = 0) -> None:
     if np.ndim(result) != 0:
         hint = f"the result has shape {np.shape(result)}; a clip has one number: the mean over its frames"
     elif not isinstance(result, (int, float, np.number)):
-        hint = f"returns {_kind(result)}; return a number"
+        hint = f"returns {kind(result)}; return a number"
     elif np.isclose(result, answer, rtol=1e-5):
         hint = None
     else:
         hint = next((text for text, wrong in known.items() if np.isclose(result, wrong, rtol=1e-5)),
                     f"gives {result:.4g} where {answer:.4g} is right")
-    _say("E0.2", hint, "frame 0 is left out, and the reference's own motion is no error")
+    say("E0.2", hint, "frame 0 is left out, and the reference's own motion is no error")
 
 
 # ── helpers ──────────────────────────────────────────────────────────────────────────────────
-
-def _call(name: str, fn: Callable, arguments: tuple, hint: str):
-    """fn(*arguments), or None once a line has been printed: not attempted, or stopped with an error."""
-    try:
-        result = fn(*arguments)
-    except Exception as error:  # whatever a beginner's first version raises
-        print(f"{name}: it stops with {type(error).__name__}: {error}. Hint: {hint}")
-        return None
-    if result is None:
-        print(f"{name}: not attempted yet")
-    return result
-
-
-def _say(name: str, hint: str | None, praise: str) -> None:
-    print(f"{name}: right, {praise}" if hint is None else f"{name}: not yet. Hint: {hint}")
-
 
 def _near(result: np.ndarray, wanted: np.ndarray) -> bool:
     """Within one level: however it was rounded."""
@@ -132,7 +123,3 @@ def _near(result: np.ndarray, wanted: np.ndarray) -> bool:
 def _wrapped(values: np.ndarray) -> np.ndarray:
     """What uint8 makes of values outside 0 ... 255."""
     return np.mod(np.floor(values), 256)
-
-
-def _kind(value) -> str:
-    return f"a {type(value).__name__}"
