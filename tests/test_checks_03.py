@@ -1,4 +1,4 @@
-"""The checks of notebook 03: a stub is "not attempted yet", the published solution is right, a mistake gets its hint."""
+"""The checks of notebook 03: a stub is "not attempted yet", the published solution right, a mistake gets its hint."""
 
 import numpy as np
 import pytest

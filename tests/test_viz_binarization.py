@@ -103,7 +103,8 @@ def test_method_rows_measure_every_method():
     for name in ("bireal", "reactnet", "recu", "bivm"):
         assert rows[name]["slope"] == [2, 1, 0]
     assert rows["irnet"]["slope"] == pytest.approx([1, 1, 1], abs=1e-4)  # t = 0.001 as training begins
-    assert {n for n, row in rows.items() if row["scale"] == 0.3} == {"xnor", "dorefa", "bireal", "reactnet", "bimatting"}
+    scaled = {name for name, row in rows.items() if row["scale"] == 0.3}
+    assert scaled == {"xnor", "dorefa", "bireal", "reactnet", "bimatting"}
     assert {n for n, row in rows.items() if row["shifted"] == "+-+-"} == {"irnet", "recu", "bimatting", "bivm-centred"}
     assert rows["float"]["scale"] == "real" and rows["bivm"]["shortcut"] == "elastic"
     assert [row["name"] for row in pictures.method_rows(["xnor"])] == ["xnor"]
