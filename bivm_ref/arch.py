@@ -25,7 +25,8 @@ class Block:
     """Two elastic convolutions: a 3x3 that looks around (and carries the stride) and a 1x1 that mixes channels.
 
     Expanding or keeping (`cout >= cin`): 3x3 at `cin`, then 1x1 to `cout`. Reducing: the 1x1 comes first, so the
-    3x3 runs at the narrow width (reduce-first saves 37 % of the binary work of BiMatting's reducing blocks).
+    3x3 runs at the narrow width. From c to c/2 channels that saves 71 % of the block; BiMatting's five reducing blocks
+    are half of its encoder, so it would save 37 % of the encoder's binary work.
     """
 
     cin: int

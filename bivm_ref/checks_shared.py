@@ -48,3 +48,21 @@ def unchanged(before: tuple[np.ndarray, ...], given: tuple[np.ndarray, ...]) -> 
     if all(np.array_equal(a, b) for a, b in zip(before, given)):
         return None
     return "it changes its inputs; compute in a new array, not in place"
+
+
+def array_hint(result, answer: np.ndarray, known: Mapping[str, np.ndarray], where: Callable) -> str | None:
+    """None when `result` is the answer, else the known mistake that gives the same array, else the worst place.
+
+    where(index) says in words what stands at an index.
+    """
+    if not isinstance(result, np.ndarray):
+        return f"returns {kind(result)}; return an array"
+    if result.shape != answer.shape:
+        return f"the result is {result.shape}; it must be {answer.shape}"
+    if np.allclose(result, answer, rtol=1e-5, atol=1e-6):
+        return None
+    for text, wrong in known.items():
+        if np.allclose(result, wrong, rtol=1e-5, atol=1e-6):
+            return text
+    worst = np.unravel_index(np.abs(result - answer).argmax(), answer.shape)
+    return f"{where(worst)} it gives {result[worst]:.3g}, and {answer[worst]:.3g} is right"
