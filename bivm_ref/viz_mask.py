@@ -37,6 +37,7 @@ def tau_strip(arch: Arch, frame: np.ndarray, coarse: np.ndarray, alpha: np.ndarr
     for panel, tau in zip(axes[0], taus):
         mask = detail_mask(coarse, tau)
         viz._picture(panel, viz.mask_on_frame(frame, mask))
+        panel.set_anchor("S")  # the room stays above, for two lines of title
         active, _, covers = mask_line(arch, mask, alpha).split(", ")
         panel.set_title(f"tau = {tau:g}: {active},\n{covers}")
     return figure
