@@ -15,6 +15,7 @@ from .checks_01 import check_E1_1, check_E1_2, check_E1_3
 from .checks_03 import check_E3_1, check_E3_2, check_E3_3
 from .checks_04 import check_E4_1, check_E4_2, check_E4_3, check_E4_4
 from .checks_05 import check_E5_1, check_E5_2, check_E5_3
+from .checks_06 import check_E6_1, check_E6_2, check_E6_3
 from .checks_shared import call, kind, say
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "check_E3_1", "check_E3_2", "check_E3_3",
     "check_E4_1", "check_E4_2", "check_E4_3", "check_E4_4",
     "check_E5_1", "check_E5_2", "check_E5_3",
+    "check_E6_1", "check_E6_2", "check_E6_3",
 ]
 
 

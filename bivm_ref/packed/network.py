@@ -96,9 +96,11 @@ class PackedBiVM:
         self.mask: np.ndarray | None = None
         self.active: dict[int, float] = {}
 
-    def step(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, frame: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """One frame (H, W, 3) uint8 RGB -> alpha (H, W), foreground (H, W, 3), float32 in [0, 1].
 
+        mask  (h, w) bool at 1/16: where the decoder computes its 3x3 instead of where the coarse alpha says, for
+              studies of the mask. Computed by one process, whatever `threads` is.
         Raises ValueError for another dtype or shape, or another size than the clip began with; the state then
         stays as it was.
         """
@@ -109,13 +111,26 @@ class PackedBiVM:
         if self._shape not in (None, frame.shape[:2]):
             raise ValueError(f"the clip began with frames of {self._shape}, this one is {frame.shape[:2]}; "
                              "call reset() before another clip")
+        if mask is not None:
+            self._check_mask(mask, frame.shape[:2])
         if self._shape is None:  # a new clip, perhaps of another size: nothing of the last one fits
             self._work_alone()
-        elif self.threads > 1 and team.possible() and self._parts.record is None and self._parts.memory.nbytes:
-            return self._step_in_team(frame)  # a frame was done alone before, so it is known what memory one takes
+        elif mask is None and self._may_form_a_team():
+            return self._step_in_team(frame)
         elif self._parts.workers.team is not None:
             self._work_alone()
-        return self._frame(frame)
+        return self._frame(frame, mask)
+
+    def _may_form_a_team(self) -> bool:
+        """Asked from a clip's second frame on: one was done alone, so it is known what memory a frame takes."""
+        return (self.threads > 1 and team.possible() and self._parts.record is None
+                and self._parts.memory.nbytes > 0)
+
+    def _check_mask(self, mask: np.ndarray, frame: tuple[int, int]) -> None:
+        cells = tuple(-(-side // MULTIPLE) for side in reduced_size(*frame, self.size))
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != cells:
+            raise ValueError(f"the mask of this frame is {cells} bool, got "
+                             f"{getattr(mask, 'shape', type(mask).__name__)} {getattr(mask, 'dtype', '')}")
 
     def _step_in_team(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The frame computed by several processes, see team.py."""
@@ -147,7 +162,7 @@ class PackedBiVM:
         self._parts.workers.team = self._at_the_end = None
         self._parts.memory = Memory()
 
-    def _frame(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _frame(self, frame: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         small = reduce_frame(frame, self.size)
         levels = ops.pad_to_multiple(small, MULTIPLE)
         skips, x = self._encoder(levels)
@@ -155,8 +170,9 @@ class PackedBiVM:
         x = self._neck(x, "neck")
         after = [self._memory(x, self._state[0], None, to[0])]
         coarse = self._coarse_alpha(x)
-        mask = ops.detail_mask(coarse, self.arch.tau)
-        active = None if self.dense else Active(mask)
+        everywhere = self.dense and mask is None
+        mask = ops.detail_mask(coarse, self.arch.tau) if mask is None else mask
+        active = None if everywhere else Active(mask)
 
         sums = ops.pooled_sums(levels)
         for stage, skip, h, name in zip(self._decoder, skips, [*self._state[1:], None], [*to[1:], ""], strict=True):
