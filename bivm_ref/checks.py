@@ -13,12 +13,14 @@ import numpy as np
 
 from .checks_01 import check_E1_1, check_E1_2, check_E1_3
 from .checks_04 import check_E4_1, check_E4_2, check_E4_3, check_E4_4
+from .checks_08 import check_E8_1, check_E8_2, check_E8_3
 from .checks_shared import call, kind, say
 
 __all__ = [
     "check_E0_1", "check_E0_2",
     "check_E1_1", "check_E1_2", "check_E1_3",
     "check_E4_1", "check_E4_2", "check_E4_3", "check_E4_4",
+    "check_E8_1", "check_E8_2", "check_E8_3",
 ]
 
 
