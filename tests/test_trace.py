@@ -6,7 +6,7 @@ import pytest
 from bivm_ref.packed import PackedBiVM
 from bivm_ref.packed.bits import pack_signs, unpack_signs, unpack_weights
 from bivm_ref.packed.reference import dot_reference
-from bivm_ref.packed.trace import trace
+from bivm_ref.packed.trace import equal_sums, trace
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,12 @@ def test_a_large_frame_shows_its_reduced_one(frames):
     assert watched.stations["reduced frame"].shape == (48, 64, 3)
     assert watched.stations["alpha"].shape == (96, 128)
     assert watched.kept > 0 and "refiner.mix" in watched.reads
+
+
+def test_equal_sums_names_the_layers_that_differ(frames, seen):
+    _, watched = seen
+    assert all(equal_sums(watched, watched).values())
+    first = trace(PackedBiVM.load(size=None, kernel="xor"), frames[1])  # the same frame without a memory
+    alike = equal_sums(watched, first)
+    assert all(same for name, same in alike.items() if name.startswith("encoder."))
+    assert not alike["neck.gru.gates.k3"]

@@ -112,3 +112,11 @@ def _complete(layers: dict[str, np.ndarray], net: PackedBiVM, alpha: np.ndarray,
         if name == "coarse.conv":
             stations |= {"coarse alpha": net.coarse_alpha.copy(), "mask": net.mask.copy()}
     return stations | {"alpha": alpha, "foreground": foreground}
+
+
+def equal_sums(a: Trace, b: Trace) -> dict[str, bool]:
+    """{binary convolution: whether all of its whole numbers, and where they were computed, are equal in both}."""
+    def parts(entry: np.ndarray | tuple) -> tuple:
+        return entry if isinstance(entry, tuple) else (entry,)
+
+    return {name: all(map(np.array_equal, parts(a.sums[name]), parts(b.sums[name]))) for name in a.sums}
