@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bivm_ref.net.binary import BinaryConv2d
 from bivm_ref.net.bivm import BiVM
-from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
+from bivm_ref.net.blocks import ConvGRU, Elastic, FixedPointStem, Norm, TwoBranch
 from bivm_ref.packed import weights
 from bivm_ref.packed.bits import pack_weights
 
@@ -39,10 +39,16 @@ def pack(model: BiVM) -> dict[str, np.ndarray]:
     if model.method.name not in EXPORTED:
         raise ValueError(f"a network of the method {model.method.name!r} has no place in a packed file, which holds "
                          f"{' or '.join(EXPORTED)}")
-    packer = _Packer()
+    packer = Packer()
+    walk(model, packer)
+    return packer.tensors
+
+
+def walk(model: BiVM, packer: Packer) -> None:
+    """Show `packer` every part of the network under its name in the file."""
     encoder, neck, decoder, refiner = model.encoder, model.neck, model.decoder, model.refiner
 
-    packer.tensors["encoder.f1.weight"] = _numpy(torch.round(encoder.f1.integer_weight())).astype(np.int16)
+    packer.stem("encoder.f1", encoder.f1)
     packer.norm("encoder.f1", encoder.f1.norm)
     packer.floats("encoder.f1", slope=encoder.f1.act.weight)
     for stage in ("f2", "f3", "f4"):
@@ -77,10 +83,9 @@ def pack(model: BiVM) -> dict[str, np.ndarray]:
     packer.elastic("refiner.mix", refiner.mix)
     packer.elastic("refiner.hidden", refiner.hidden)
     packer.floats("refiner.head", weight=refiner.head.weight.flatten(1), bias=refiner.head.bias)
-    return packer.tensors
 
 
-class _Packer:
+class Packer:
     """Collects tensors under the names of the file, one method per kind of layer."""
 
     def __init__(self) -> None:
@@ -88,6 +93,9 @@ class _Packer:
 
     def floats(self, prefix: str, **values: Tensor) -> None:
         self.tensors.update({f"{prefix}.{name}": _numpy(value) for name, value in values.items()})
+
+    def stem(self, name: str, stem: FixedPointStem) -> None:
+        self.tensors[f"{name}.weight"] = _numpy(torch.round(stem.integer_weight())).astype(np.int16)
 
     def conv(self, name: str, conv: BinaryConv2d) -> None:
         self.tensors[f"{name}.bits"] = pack_weights(_numpy(conv.weight_bits().cpu()))

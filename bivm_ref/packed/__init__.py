@@ -12,6 +12,7 @@ In the order in which a frame meets them, one idea to a file:
     run         strips, threads, memory that is kept from frame to frame
     layers, decoder, heads, refiner    the network's parts; network puts them together
     weights     the file
+    trace       one frame watched on its way, every map and every whole number
     reference   the slow loops that the tests hold everything equal to
 """
 

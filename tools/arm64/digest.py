@@ -10,7 +10,6 @@ equal. So is alpha, as far as anybody saw; what is asked of it is 1e-6.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bivm_ref.digests import digest, digest_record
 from bivm_ref.packed import PackedBiVM, weights
 from bivm_ref.packed.bits import pack_signs
 
@@ -66,18 +66,6 @@ def draw(file: Path, frames: int = FRAMES) -> None:
         if case.clip not in clips:
             clips[case.clip] = procedural_clip(number, frames, case.height, case.width).frames
     np.savez(file, **clips)
-
-
-def digest(array: np.ndarray) -> str:
-    """sha256 of the values and the shape; whole numbers as int32, whatever type held them."""
-    array = np.asarray(array)
-    array = np.ascontiguousarray(array, "u1" if array.dtype in (np.bool_, np.uint8) else "<i4")
-    return hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()
-
-
-def digest_record(entry: np.ndarray | tuple) -> str:
-    """Of one layer's whole numbers: everywhere, or (ys, xs, values) where it was computed at active positions."""
-    return ":".join(map(digest, entry)) if isinstance(entry, tuple) else digest(entry)
 
 
 def run_case(file: Path, case: Case, clip: np.ndarray) -> tuple[list[dict], np.ndarray]:
