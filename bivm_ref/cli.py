@@ -225,8 +225,8 @@ def _information(commands) -> None:
                    "default: the shipped network and its float twin alone")
     p.add_argument("--studies", metavar="A,B", help="some of them only (sheet,encoder,decoder)")
     p.add_argument("--clips", metavar="N", type=positive, help="held-out clips instead of each study's own number")
-    p.add_argument("--out", metavar="DIR", help="where to write (data_samples/results; with --quick outputs/information)")
-    p.add_argument("--quick", action="store_true", help="three minutes: fewer clips and stages, one seed, wide intervals")
+    p.add_argument("--out", metavar="DIR", help="where to write (data_samples/results; --quick: outputs/information)")
+    p.add_argument("--quick", action="store_true", help="minutes: fewer clips and stages, one seed, wide intervals")
     json(p)
 
 

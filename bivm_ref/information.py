@@ -11,6 +11,7 @@ and intervals come from drawing clips. `information_sheet` holds all of this aga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -85,6 +86,18 @@ def check_clips(count: int) -> None:
 
 # -- intervals over clips -------------------------------------------------------------------------------------------
 
+def percentiles(clips: int) -> tuple[float, float]:
+    """Those of a 95 % bootstrap interval, laid wider for few clips (Hesterberg 2015, "expanded percentile interval").
+
+    A bootstrap of n spreads by (n - 1)/n too little and knows no t distribution: in place of 2.5 % it takes the normal
+    tail beyond sqrt(n / (n - 1)) * t, t the 97.5 % point with n - 1 degrees of freedom. 40 clips: 2.0 and 98.0.
+    """
+    z, nu = 1.959964, clips - 1
+    t = z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)  # Cornish and Fisher's expansion
+    tail = 50.0 * math.erfc(math.sqrt(clips / nu) * t / math.sqrt(2.0))
+    return tail, 100.0 - tail
+
+
 def estimate(tables: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Corrected I(A; B) of tables (..., clips, a, b) with a 95 % interval: point, low, high, each (...).
 
@@ -99,7 +112,7 @@ def estimate(tables: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[np.
     drawn = mutual_information((times @ tables.reshape(*tables.shape[:-2], -1)).reshape(
         *tables.shape[:-3], draws, *cells))
     point = corrected_information(tables.sum(-3))
-    low, high = np.percentile(drawn - drawn.mean(-1, keepdims=True), (2.5, 97.5), axis=-1)
+    low, high = np.percentile(drawn - drawn.mean(-1, keepdims=True), percentiles(clips), axis=-1)
     return point, point + low, point + high
 
 
@@ -141,7 +154,7 @@ def summary(values: np.ndarray, statistic: Callable[..., np.ndarray] | None = No
     means, drawn = values.mean((-2, -1)), crossed_draws(values)
     if statistic is not None:
         means, drawn = statistic(*means), statistic(*drawn)
-    low, high = np.percentile(drawn, (2.5, 97.5))
+    low, high = np.percentile(drawn, percentiles(values.shape[-1]))
     return {"mean": float(means), "low": float(low), "high": float(high)}
 
 

@@ -65,8 +65,9 @@ def encoder_text(section: dict) -> str:
         lines += ["gap of the relevance, paired", *_table(gaps), ""]
     widths = [[row["stage"], *(figure(lost, 2) for lost in row["lost"].values()), figure(row.get("bnn_lost"), 2),
                str(row.get("like_bnn") or "-")] for row in section["bit_width"]]
-    lines += ["relevance lost by the float twin at k bits per channel, by the BNN's signs, and the first k that loses no "
-              "more", *_table([["stage", *(f"{k} bit" for k in section["bit_width"][0]["lost"]), "BNN", "k"], *widths])]
+    head = ["stage", *(f"{k} bit" for k in section["bit_width"][0]["lost"]), "BNN", "k"]
+    lines += ["relevance lost by the float twin at k bits per channel, by the BNN's signs, and the first k that loses "
+              "no more", *_table([head, *widths])]
     shuffled, halving = (section["checks"][name] for name in ("shuffled", "halving"))
     lines += ["", f"labels exchanged: {shuffled['intervals'] - len(shuffled['without_zero'])} of "
               f"{shuffled['intervals']} intervals contain 0",

@@ -94,5 +94,5 @@ def _series(panel, x, rows, colour: str, mark: str, label: str) -> None:
 
 def _caption(figure, section: Mapping) -> None:
     """What the picture does not show, under it."""
-    text = "\n".join(textwrap.wrap("What this does not show: " + " ".join(section["cannot_say"]), 150))
+    text = "\n".join(textwrap.wrap("What this does not show: " + " ".join(section["cannot_say"]), 140))
     figure.supxlabel(text, fontsize=9, x=0.01, ha="left")

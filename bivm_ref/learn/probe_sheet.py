@@ -8,7 +8,7 @@ from bivm_ref.information import summary
 from bivm_ref.information_sheet import channel_sample, channel_truth, normal_sample, row, sign_truth
 from bivm_ref.learn.probes import Probe, v_information
 
-CLIPS, CELLS = 40, 50
+CLIPS, CELLS = 60, 40
 QUICK, QUICK_MLP = Probe(lr=0.05, epochs=10), Probe(hidden=8, lr=0.05, epochs=20)  # one or two inputs need no more
 
 

@@ -111,10 +111,10 @@ def _fit(x: Tensor, y: Tensor, steps: list[tuple[np.ndarray, ...]], probe: Probe
     first = best = validation()  # all begin as the prior
     kept, waited = [w.detach().clone() for w in weights], 0
     for _ in range(probe.epochs):
-        order = torch.rand(train.shape, generator=generator).argsort(1)
-        for batch in order.split(probe.batch, 1):
+        order = torch.randperm(train.shape[1], generator=generator)
+        for batch in order.split(probe.batch):
             optimizer.zero_grad()
-            losses(train.gather(1, batch)).mean(1).sum().backward()
+            losses(train[:, batch]).mean(1).sum().backward()
             optimizer.step()
         schedule.step()
         now = validation()

@@ -17,7 +17,8 @@ from bivm_ref.learn import probe_sheet, study_decoder, study_encoder
 from bivm_ref.learn.store import load_model
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = {"float": ROOT / "weights" / "training" / "small-float.pt", "bivm": ROOT / "weights" / "training" / "small.pt"}
+WEIGHTS = ROOT / "weights" / "training"
+SHIPPED = {"float": WEIGHTS / "small-float.pt", "bivm": WEIGHTS / "small.pt"}
 RESULTS = ROOT.parent / "data_samples" / "results"
 STUDIES = ("sheet", "encoder", "decoder")
 

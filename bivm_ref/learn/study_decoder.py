@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from bivm_ref.clips import Clip
 from bivm_ref.cost import total_operations
 from bivm_ref.errors import UserError
-from bivm_ref.information import FEWEST_CLIPS, crossed_draws, summary
+from bivm_ref.information import FEWEST_CLIPS, summary
 from bivm_ref.learn.branch_gain import REACH, boundary_distance, by_distance, gain_by_distance
 from bivm_ref.learn.features import as_batch, held_out_clips
 from bivm_ref.learn.mimic import cell_alpha
@@ -236,10 +236,7 @@ def _own(found: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """At our mask's own area: per cent by which MAD differs from computing everywhere (MAD_mask / MAD_dense - 1, means
     over clips, paired), for each mask, and of the random mask against ours."""
     def per_cent(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
-        pair = np.stack((a, b))[:, None]
-        means, drawn = pair.mean((1, 2)), crossed_draws(pair)
-        low, high = np.percentile(100.0 * (drawn[0] / drawn[1] - 1.0), (2.5, 97.5))
-        return {"mean": float(100.0 * (means[0] / means[1] - 1.0)), "low": float(low), "high": float(high)}
+        return summary(np.stack((a, b))[:, None], lambda x, y: 100.0 * (x / y - 1.0))
 
     k = SIZES.index("own")
     return {**{name: per_cent(found[name][:, k], found["dense"]) for name in ("ours", "random", "oracle")},
