@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from bivm_ref import information_sheet, information_text
 from bivm_ref.errors import UserError
+from bivm_ref.information import FEWEST_CLIPS
 from bivm_ref.learn import probe_sheet, study_decoder, study_encoder
 from bivm_ref.learn.store import load_model
 
@@ -43,6 +45,8 @@ def run(request: Request) -> dict[str, dict]:
     unknown = [name for name in request.studies if name not in STUDIES]
     if unknown:
         raise UserError(f"unknown study {unknown[0]!r}; choose among {', '.join(STUDIES)}")
+    if request.clips is not None and request.clips < FEWEST_CLIPS:
+        raise UserError(f"--clips {request.clips}: too few for an interval; at least {FEWEST_CLIPS} are needed")
     torch.set_num_threads(max(1, min(2, torch.get_num_threads())))  # small matrices: more threads only wait
     networks = study_encoder.find_runs(request.runs) if request.runs else {
         arm: {0: path} for arm, path in SHIPPED.items()}
@@ -61,7 +65,10 @@ def run(request: Request) -> dict[str, dict]:
     arch = load_model(next(iter(networks["float"].values()))).arch.name
     path = request.out / f"information_{arch}.json"
     information_text.write(path, sections)
-    draw(path, sections)
+    try:
+        draw(path, sections)
+    except UserError as error:  # no matplotlib: the figures' numbers are there
+        print(f"no picture: {error}", file=sys.stderr)
     return sections
 
 
@@ -111,7 +118,7 @@ def _describe(path: Path) -> dict:
 
 
 def draw(path: Path, sections: dict[str, dict]) -> list[Path]:
-    """A PNG beside the file for each study; none, and a line that says so, without matplotlib."""
+    """A PNG beside the file for each study: their paths. UserError without matplotlib."""
     from bivm_ref import viz_information
 
     charts = {"encoder": viz_information.encoder_chart, "encoder_shipped": viz_information.encoder_chart,
