@@ -98,8 +98,8 @@ def _fit(x: Tensor, y: Tensor, steps: list[tuple[np.ndarray, ...]], probe: Probe
     optimizer = torch.optim.Adam(weights, probe.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, probe.epochs)
 
-    def losses(rows: Tensor, of: slice = slice(None)) -> Tensor:
-        """Log-loss in nats of rows (M, n) -> (M, n)."""
+    def losses(rows: Tensor, of: slice | Tensor = slice(None)) -> Tensor:
+        """Log-loss in nats of rows (M, n) -> (M, n); of: which models these are, all of them if it is left out."""
         z = ((x[rows] - mean[of]) / std[of]).clamp(-FAR, FAR)
         logits = _logits(z, [w[of] for w in weights])
         return F.cross_entropy(logits.flatten(0, 1), y[rows].flatten(), reduction="none").view(rows.shape)
@@ -129,11 +129,13 @@ def _fit(x: Tensor, y: Tensor, steps: list[tuple[np.ndarray, ...]], probe: Probe
     with torch.no_grad():
         for w, k in zip(weights, kept, strict=True):
             w.copy_(k)
-        gains = []
-        for m, (_, _, test) in enumerate(steps):
-            rows = torch.from_numpy(test)
-            gain = -prior[m, 0][y[rows]] - losses(rows[None], slice(m, m + 1))[0]
-            gains.append((gain * believed[m] / np.log(2)).numpy())
+        gains = [np.empty(0)] * len(steps)
+        for size in {len(test) for _, _, test in steps}:  # parts differ by a clip: those of one size side by side
+            models = torch.tensor([m for m, (_, _, test) in enumerate(steps) if len(test) == size])
+            rows = torch.from_numpy(np.stack([steps[m][2] for m in models]))
+            gain = -prior[models, 0].gather(1, y[rows]) - losses(rows, models)
+            for m, bits in zip(models, (gain * believed[models, None] / np.log(2)).numpy(), strict=True):
+                gains[m] = bits
     return gains
 
 
