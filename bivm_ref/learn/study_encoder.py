@@ -51,11 +51,12 @@ Networks = dict[str, dict[int, Path]]  # arm -> seed -> model.pt
 
 @dataclass(frozen=True)
 class Options:
-    """clips, frames: of the held-out clips; cells: looked at in each, at every stage."""
+    """clips, frames: of the held-out clips; cells: looked at in each, at every stage; mlp: that probe too, for the
+    relevance."""
 
-    clips: int = 200
-    frames: int = 3
-    cells: int = 64
+    clips: int = 160
+    frames: int = 2
+    cells: int = 48
     height: int = 128
     width: int = 128
     stages: tuple[str, ...] = STAGES
@@ -64,7 +65,7 @@ class Options:
 
     def quick(self) -> Options:
         """Minutes: wide intervals, and no table of 256 codes."""
-        return replace(self, clips=40, frames=2, cells=48, stages=("f1", "f3", "f4", "d2"), mlp=False)
+        return replace(self, clips=40, stages=("f1", "f3", "f4", "d2"), mlp=False)
 
 
 def find_runs(folder: str | Path) -> Networks:
@@ -96,16 +97,15 @@ def measure(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options
             ) -> tuple[dict[Key, np.ndarray], dict[str, dict]]:
     """({key: bits of every clip (clips,)}, {stage: what the tables say})."""
     values, tables = {}, {}
-    probes = PROBES if options.mlp else {"linear": LINEAR}
     for stage, before in capture(model, clips, cells).items():
         maps = {"before": before}
         if model.binary:
             maps["after"] = after_sign(model, stage, before)
         for where, features in maps.items():
             for name, field in LABELS.items():
-                for kind, probe in probes.items():
-                    values[stage, name, where, kind] = v_information(features, getattr(cells[stage], field), probe,
-                                                                     options.seed)
+                for kind in ("linear", "mlp") if options.mlp and name == "relevance" else ("linear",):
+                    values[stage, name, where, kind] = v_information(features, getattr(cells[stage], field),
+                                                                     PROBES[kind], options.seed)
         if not model.binary:
             for bits in BITS:
                 values[stage, "relevance", f"{bits} bit", "linear"] = v_information(
