@@ -14,7 +14,7 @@ from bivm_ref.clips import HELD_OUT
 from bivm_ref.errors import UserError
 from bivm_ref.learn import branch_gain, encoder_report, features, studies, study_decoder, study_encoder
 from bivm_ref.learn.probe_sheet import QUICK, QUICK_MLP, probe_cases
-from bivm_ref.learn.probes import folds, pointwise, v_information
+from bivm_ref.learn.probes import LINEAR, folds, pointwise, v_information
 from bivm_ref.net import BiVM
 from bivm_ref.net.capture import STAGES, Capture, reader
 from bivm_ref.net.decoder import detail_mask
@@ -76,7 +76,7 @@ def test_a_channel_that_was_silent_in_training_cannot_shout():
     x[..., 0] += 3 * y
     x[..., 1] = 0.0
     x[7, :, 1] = 1e6
-    gains = pointwise(x, y, QUICK)
+    gains = pointwise(x, y, LINEAR)
     assert gains.min() > -5 and gains.mean() > 0.4
 
 

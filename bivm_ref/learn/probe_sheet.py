@@ -9,7 +9,8 @@ from bivm_ref.information_sheet import channel_sample, channel_truth, normal_sam
 from bivm_ref.learn.probes import Probe, v_information
 
 CLIPS, CELLS = 60, 40
-QUICK, QUICK_MLP = Probe(lr=0.06, epochs=6), Probe(hidden=8, lr=0.06, epochs=14)  # one or two inputs need no more
+# One or two inputs need no more training.
+QUICK, QUICK_MLP = Probe(lr=0.06, steps=6, rounds=6), Probe(hidden=8, lr=0.06, steps=6, rounds=14)
 
 
 def probe_cases(repeats: int = 100, seed: int = 2) -> list[dict]:

@@ -36,8 +36,9 @@ class Probe:
     hidden: int = 0
     lr: float = 0.01
     batch: int = 256
-    epochs: int = 40
-    patience: int = 4  # epochs without a better loss on the validation clips
+    steps: int = 18  # between two looks at the validation clips
+    rounds: int = 40  # of so many steps, for few samples as for many: half of the data is no less trained
+    patience: int = 4  # rounds without a better loss on the validation clips
 
 
 LINEAR, MLP = Probe(), Probe(hidden=32)
@@ -96,7 +97,7 @@ def _fit(x: Tensor, y: Tensor, steps: list[tuple[np.ndarray, ...]], probe: Probe
     std = torch.stack([x[rows].std(0) for rows in train])[:, None].clamp(min=1e-6)
     weights = _begin(probe, x.shape[1], prior, generator)
     optimizer = torch.optim.Adam(weights, probe.lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, probe.epochs)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, probe.rounds)
 
     def losses(rows: Tensor, of: slice | Tensor = slice(None)) -> Tensor:
         """Log-loss in nats of rows (M, n) -> (M, n); of: which models these are, all of them if it is left out."""
@@ -110,9 +111,9 @@ def _fit(x: Tensor, y: Tensor, steps: list[tuple[np.ndarray, ...]], probe: Probe
 
     first = best = validation()  # all begin as the prior
     kept, waited = [w.detach().clone() for w in weights], 0
-    for _ in range(probe.epochs):
-        order = torch.randperm(train.shape[1], generator=generator)
-        for batch in order.split(probe.batch):
+    for _ in range(probe.rounds):
+        for _ in range(probe.steps):
+            batch = torch.randint(train.shape[1], (probe.batch,), generator=generator)
             optimizer.zero_grad()
             losses(train[:, batch]).mean(1).sum().backward()
             optimizer.step()

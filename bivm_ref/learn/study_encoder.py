@@ -54,7 +54,7 @@ class Options:
     """clips, frames: of the held-out clips; cells: looked at in each, at every stage; mlp: that probe too, for the
     relevance."""
 
-    clips: int = 160
+    clips: int = 120
     frames: int = 2
     cells: int = 48
     height: int = 128
