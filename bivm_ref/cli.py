@@ -83,7 +83,8 @@ def parser() -> argparse.ArgumentParser:
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
     top.add_argument("--version", action="version", version=f"bivm-ref {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_matte, _info, _evaluate, _train, _search, _export, _compare, _clips, _bench, _cost, _doctor):
+    for add in (_matte, _info, _evaluate, _train, _search, _export, _compare, _information, _clips, _bench, _cost,
+                _doctor):
         add(commands)
     return top
 
@@ -227,6 +228,23 @@ def _compare(commands) -> None:
     p.add_argument("--jobs", metavar="N", type=positive, default=1, help="runs at a time, one core each (1)")
     p.add_argument("--quick", action="store_true", help="minutes instead of hours, to see that all runs; the figures "
                    "mean nothing")
+    json(p)
+
+
+def _information(commands) -> None:
+    p = _command(commands, "information", "measure where binarization loses what prediction needs (needs torch)",
+                 "Three studies: sheet (the estimators against closed forms), encoder (bits about alpha and colour at\n"
+                 "every stage), decoder (what the mask leaves out). Writes information_<preset>.json and a PNG for\n"
+                 "each study into the folder. Exit code 1 if the sanity sheet fails.",
+                 "bivm-ref information --quick\n"
+                 "bivm-ref compare --arms float,bnn,reactnet,no-mimicking,bivm --out runs/compare\n"
+                 "bivm-ref information --runs runs/compare")
+    p.add_argument("--runs", metavar="DIR", help="a folder that `bivm-ref compare` wrote, for the encoder's study; "
+                   "default: the shipped network and its float twin alone")
+    p.add_argument("--studies", metavar="A,B", help="some of them only (sheet,encoder,decoder)")
+    p.add_argument("--clips", metavar="N", type=positive, help="held-out clips instead of each study's own number")
+    p.add_argument("--out", metavar="DIR", help="where to write (data_samples/results; --quick: outputs/information)")
+    p.add_argument("--quick", action="store_true", help="minutes: fewer clips and stages, one seed, wide intervals")
     json(p)
 
 

@@ -182,3 +182,20 @@ def _show_comparison(path: Path, out: Path | None, as_json: bool) -> None:
             viz.compare_chart(rows).savefig(out / "compare.png")
         except UserError as error:  # no matplotlib: the table is there
             print(f"no picture: {error}", file=sys.stderr)
+
+
+def information(args) -> int:
+    need_torch("information")
+    from . import information_text
+    from .learn import studies
+
+    wanted = tuple(args.studies.split(",")) if args.studies else studies.STUDIES
+    out = Path(args.out) if args.out else studies.RESULTS if not args.quick else Path("outputs") / "information"
+    sections = studies.run(studies.Request(folder(str(out)), wanted, Path(args.runs) if args.runs else None, args.quick,
+                                           args.clips))
+    if args.json:
+        print_json(sections)
+    else:
+        print(information_text.as_text(sections))
+        print(f"\nwritten: {out}")
+    return 0 if sections.get("sheet", {}).get("passed", True) else 1
