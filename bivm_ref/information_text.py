@@ -68,11 +68,12 @@ def encoder_text(section: dict) -> str:
     head = ["stage", *(f"{k} bit" for k in section["bit_width"][0]["lost"]), "BNN", "k"]
     lines += ["relevance lost by the float twin at k bits per channel, by the BNN's signs, and the first k that loses "
               "no more", *_table([head, *widths])]
-    shuffled, halving = (section["checks"][name] for name in ("shuffled", "halving"))
+    shuffled, halving, codes = (section["checks"][name] for name in ("shuffled", "halving", "halving_codes"))
     lines += ["", f"labels exchanged: {shuffled['intervals'] - len(shuffled['without_zero'])} of "
               f"{shuffled['intervals']} intervals contain 0",
-              f"half of the clips: {halving['estimates'] - len(halving['moved'])} of {halving['estimates']} estimates "
-              "stay within their interval"]
+              f"half of the clips: within the interval that half gives, {halving['estimates'] - len(halving['moved'])} "
+              f"of {halving['estimates']} estimates of the linear probe (which learns less from half) and "
+              f"{codes['estimates'] - len(codes['moved'])} of {codes['estimates']} of the k-means codes"]
     return "\n".join([*lines, *section["cannot_say"]])
 
 
@@ -81,7 +82,9 @@ def _closers(section: dict) -> list[str]:
 
 
 def _closed(row: dict | None) -> str:
-    return "-" if row is None else f"{figure(row['bits'], 2)}, {row['per_cent']['mean']:.0f} %"
+    if row is None:
+        return "-"
+    return figure(row["bits"], 2) + (f", {row['per_cent']['mean']:.0f} %" if row["per_cent"] else "")
 
 
 def decoder_text(section: dict) -> str:

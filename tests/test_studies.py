@@ -142,6 +142,9 @@ def test_the_studies_clips_are_held_out():
 # -- study 1 ------------------------------------------------------------------------------------------------------
 
 
+NO_CHECKS = {"shuffled": {}, "half": {}, "half_tables": {}}
+
+
 def known_values() -> dict:
     """Two seeds, 12 clips, one stage. Before the sign: float 1, bnn .2, reactnet .4, ours .6 and .8; of each, a clip's
     own difficulty is taken away, so that means have intervals and paired differences none."""
@@ -161,7 +164,7 @@ def known_values() -> dict:
 
 
 def test_gaps_and_what_closes_them():
-    report = encoder_report.report(known_values(), {}, {"shuffled": {}, "half": {}}, {"f4": {}},
+    report = encoder_report.report(known_values(), {}, NO_CHECKS, {"f4": {}},
                                    study_encoder.Options())
     before, after = report["gaps"]
     assert (before["where"], after["where"]) == ("before", "after")
@@ -177,10 +180,21 @@ def test_gaps_and_what_closes_them():
     assert widths["like_bnn"] == 1 and widths["bnn_lost"]["mean"] == pytest.approx(0.9)
 
 
+def test_per_cent_of_no_gap_is_not_given():
+    values = known_values()
+    for seed in (0, 1):  # the BNN as good as the twin, but for noise
+        noise = np.random.default_rng(seed).uniform(-0.1, 0.1, 12)
+        place = ("f4", "relevance", "before", "linear")
+        values["bnn"][seed][place] = values["float"][seed][place] + noise - noise.mean()
+    before = encoder_report.report(values, {}, NO_CHECKS, {"f4": {}}, study_encoder.Options())["gaps"][0]
+    assert before["closed"]["bivm"]["per_cent"] is None
+    assert before["closed"]["bivm"]["bits"]["mean"] == pytest.approx(-0.2)
+
+
 def test_missing_arms_leave_their_figures_out():
     values = known_values()
     del values["bnn"], values["no-mimicking"]
-    report = encoder_report.report(values, {}, {"shuffled": {}, "half": {}}, {"f4": {}}, study_encoder.Options())
+    report = encoder_report.report(values, {}, NO_CHECKS, {"f4": {}}, study_encoder.Options())
     assert all(gap["closed"] == {} and "float-bnn" not in gap and "mimicking" not in gap for gap in report["gaps"])
 
 
@@ -193,11 +207,15 @@ def test_checks_name_what_fails():
     half = {arm: {place: values[arm][0][place][:6].repeat(2) - shift} for arm, shift in (("bnn", 0.0), ("bivm", 0.5))}
     halved = encoder_report._halving(values, half)
     assert halved["estimates"] == 2 and [r["arm"] for r in halved["moved"]] == ["bivm"]
+    full = {arm: {0: {"f4": {"kmeans": 0.5}}} for arm in ("bnn", "bivm")}
+    half = {arm: {"f4": {"kmeans": mean, "kmeans_low": mean - 0.1, "kmeans_high": mean + 0.1}}
+            for arm, mean in (("bnn", 0.55), ("bivm", 0.7))}
+    assert [r["arm"] for r in encoder_report._halving_codes(full, half)["moved"]] == ["bivm"]
 
 
 @pytest.fixture(scope="module")
 def shipped_study():
-    options = study_encoder.Options(clips=20, frames=1, cells=12, height=48, width=64, stages=("f4", "d2"), mlp=False)
+    options = study_encoder.Options(clips=20, frames=2, cells=16, height=48, width=64, stages=("f4", "d2"), mlp=False)
     return study_encoder.study({arm: {0: path} for arm, path in studies.SHIPPED.items()}, options)
 
 
@@ -206,7 +224,7 @@ def test_study_one_runs_on_the_shipped_networks(shipped_study):
     assert arms == {("float", "before"), ("bivm", "before"), ("bivm", "after")}
     assert all(row["low"] <= row["mean"] <= row["high"] for row in shipped_study["rows"])
     assert {row["stage"] for row in shipped_study["bit_width"]} == {"f4", "d2"}
-    assert all(row["groups"] is None for row in shipped_study["tables"])  # 240 samples do not support 256 codes
+    assert all(row["groups"] is None for row in shipped_study["tables"])  # 320 samples do not support 256 codes
     assert shipped_study["checks"]["shuffled"]["intervals"] == 4
     text = information_text.as_text({"encoder_shipped": shipped_study})
     assert "BiVM (ours)" in text and "accessibility, not creation" in text

@@ -31,7 +31,8 @@ def report(values: dict, tables: dict, checks: dict, truth: dict, options) -> di
             "label_entropy": truth, "rows": _rows(values), "gaps": _gaps(values), "bit_width": _bit_width(values),
             "tables": [{"arm": arm, "seed": seed, "stage": stage, **found} for arm, seeds in tables.items()
                        for seed, stages in seeds.items() for stage, found in stages.items()],
-            "checks": {"shuffled": _shuffled(checks["shuffled"]), "halving": _halving(values, checks["half"])},
+            "checks": {"shuffled": _shuffled(checks["shuffled"]), "halving": _halving(values, checks["half"]),
+                       "halving_codes": _halving_codes(tables, checks["half_tables"])},
             "cannot_say": list(CANNOT_SAY)}
 
 
@@ -65,8 +66,9 @@ def _gaps(values: dict) -> list[dict]:
         for arm in ("reactnet", "no-mimicking", "bivm"):
             three = stacked(values, ["float", "bnn", arm], [twin, other, other])
             if three is not None:
-                row["closed"][arm] = {"bits": summary(three, lambda f, b, a: a - b),
-                                      "per_cent": summary(three, lambda f, b, a: 100.0 * (a - b) / (f - b))}
+                clear = row["float-bnn"]["low"] > 0.0  # per cent of a gap that may be none would be noise
+                row["closed"][arm] = {"bits": summary(three, lambda f, b, a: a - b), "per_cent": summary(
+                    three, lambda f, b, a: 100.0 * (a - b) / (f - b)) if clear else None}
         both = stacked(values, ["bivm", "no-mimicking"], [other, other])
         if both is not None:
             row["mimicking"] = summary(both, lambda a, b: a - b)
@@ -120,3 +122,11 @@ def _halving(values: dict, found: dict) -> dict:
             if not row["low"] <= mean <= row["high"]:
                 moved.append({"arm": arm, "stage": key[0], "measure": key[1], "all_clips": mean, **row})
     return {"estimates": count, "moved": moved}
+
+
+def _halving_codes(tables: dict, found: dict) -> dict:
+    """The same of the k-means codes, which need no training."""
+    rows = [{"arm": arm, "stage": stage, "all_clips": tables[arm][min(tables[arm])][stage]["kmeans"],
+             "mean": half["kmeans"], "low": half["kmeans_low"], "high": half["kmeans_high"]}
+            for arm, stages in found.items() for stage, half in stages.items()]
+    return {"estimates": len(rows), "moved": [r for r in rows if not r["low"] <= r["all_clips"] <= r["high"]]}

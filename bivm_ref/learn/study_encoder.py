@@ -54,7 +54,7 @@ class Options:
     """clips, frames: of the held-out clips; cells: looked at in each, at every stage; mlp: that probe too, for the
     relevance."""
 
-    clips: int = 120
+    clips: int = 240
     frames: int = 2
     cells: int = 48
     height: int = 128
@@ -115,26 +115,30 @@ def measure(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options
 
 
 def table_figures(before: np.ndarray, after: np.ndarray | None, classes: np.ndarray, seed: int) -> dict[str, float]:
-    """The estimators without a probe: "kmeans" and its interval and null, and for binary maps (of the float twin: each
-    channel compared with its median) "groups", the mean over groups of 8 channels, with "group_entropy" = I(X; Z).
+    """The estimators without a probe: `code_figures`, and for binary maps (of the float twin: each channel compared
+    with its median) "groups", the mean over groups of 8 channels, with "group_entropy" = I(X; Z).
 
     A null is what the same estimator says of clips with exchanged labels. Groups need 2560 samples: None with fewer.
     """
-    flat = before.reshape(-1, before.shape[-1]).astype(np.float64)
-    scaled = ((before - flat.mean(0)) / np.maximum(flat.std(0), 1e-6)).clip(-8, 8)
-    codes = nearest(scaled, kmeans(scaled.reshape(len(flat), -1), CODES, seed))
-    point, low, high = estimate(clip_tables(codes, classes, (CODES, CLASSES)))
-    found = {"kmeans": float(point), "kmeans_low": float(low), "kmeans_high": float(high),
-             "kmeans_null": permutation_null(codes, classes, (CODES, CLASSES))[0],
-             "groups": None, "groups_null": None, "group_entropy": None}
+    found = {**code_figures(before, classes, seed), "groups": None, "groups_null": None, "group_entropy": None}
     if classes.size >= 2560:
-        signs = after if after is not None else np.where(before > np.median(flat, 0), 1.0, -1.0)
+        signs = after if after is not None else np.where(before > np.median(before, (0, 1)), 1.0, -1.0)
         groups = np.moveaxis(group_codes(signs), -1, 0)  # (C/8, clips, cells)
         each = [clip_tables(g, classes, (256, CLASSES)).sum(0) for g in groups]
         found["groups"] = float(np.mean([corrected_information(t) for t in each]))
         found["groups_null"] = float(np.mean([permutation_null(g, classes, (256, CLASSES), 3)[0] for g in groups]))
         found["group_entropy"] = float(np.mean([entropy(t.sum(1)) for t in each]))
     return found
+
+
+def code_figures(features: np.ndarray, classes: np.ndarray, seed: int) -> dict[str, float]:
+    """I(code; alpha class) of 16 k-means codes of z-scored features: "kmeans" with its interval and its null."""
+    flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
+    scaled = ((features - flat.mean(0)) / np.maximum(flat.std(0), 1e-6)).clip(-8, 8)
+    codes = nearest(scaled, kmeans(scaled.reshape(len(flat), -1), CODES, seed))
+    point, low, high = estimate(clip_tables(codes, classes, (CODES, CLASSES)))
+    return {"kmeans": float(point), "kmeans_low": float(low), "kmeans_high": float(high),
+            "kmeans_null": permutation_null(codes, classes, (CODES, CLASSES))[0]}
 
 
 def shuffled(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options: Options) -> dict[Key, np.ndarray]:
@@ -162,13 +166,14 @@ def study(networks: Networks, options: Options, tick: Callable[[str], None] = la
     tick("clips")
     values: dict[str, dict[int, dict[Key, np.ndarray]]] = {}
     tables: dict[str, dict[int, dict]] = {}
-    checks: dict[str, dict[str, dict[Key, np.ndarray]]] = {"shuffled": {}, "half": {}}
+    checks: dict[str, dict[str, dict]] = {"shuffled": {}, "half": {}, "half_tables": {}}
     for arm, seed, model in _loaded(networks):
         found, tabled = measure(model, clips, cells, options)
         values.setdefault(arm, {})[seed], tables.setdefault(arm, {})[seed] = found, tabled
         if seed == min(networks[arm]):
             checks["shuffled"][arm] = shuffled(model, clips, cells, options)
-            checks["half"][arm] = measure_half(model, clips[:len(clips) // 2], half, options)
+            on_half = measure_half(model, clips[:len(clips) // 2], half, options)
+            checks["half"][arm], checks["half_tables"][arm] = on_half
         tick(f"{arm} {seed}")
     truth = {stage: {name: float(entropy(np.bincount(getattr(which, field).ravel())))
                      for name, field in LABELS.items()} for stage, which in cells.items()}
@@ -176,13 +181,16 @@ def study(networks: Networks, options: Options, tick: Callable[[str], None] = la
 
 
 def measure_half(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options: Options
-                 ) -> dict[Key, np.ndarray]:
-    """What `measure` finds by the linear probe on half of the clips; nothing for too few of them."""
-    if len(clips) < FEWEST_CLIPS:
-        return {}
-    return {(stage, name, "before", "linear"): v_information(features, getattr(cells[stage], field), LINEAR,
-                                                             options.seed)
-            for stage, features in capture(model, clips, cells).items() for name, field in LABELS.items()}
+                 ) -> tuple[dict[Key, np.ndarray], dict[str, dict]]:
+    """What `measure` finds by the linear probe and by k-means codes on half of the clips; nothing for too few."""
+    values, tables = {}, {}
+    if len(clips) >= FEWEST_CLIPS:
+        for stage, features in capture(model, clips, cells).items():
+            for name, field in LABELS.items():
+                values[stage, name, "before", "linear"] = v_information(features, getattr(cells[stage], field), LINEAR,
+                                                                        options.seed)
+            tables[stage] = code_figures(features, cells[stage].classes, options.seed)
+    return values, tables
 
 
 def _loaded(networks: Networks) -> Iterator[tuple[str, int, BiVM]]:
