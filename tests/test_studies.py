@@ -403,13 +403,29 @@ def test_bad_requests_are_one_line(tmp_path, capsys):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-RESULTS = Path(__file__).resolve().parents[1] / "data_samples" / "results" / "information_small.json"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "data_samples" / "results" / "information_small.json"
 
 
-@pytest.mark.skipif(not RESULTS.exists(), reason="no studies are committed yet")
 def test_the_committed_studies_are_whole():
-    sections = information_text.read(RESULTS, ["sheet", "decoder"])
+    sections = information_text.read(RESULTS, ["sheet", "encoder", "decoder"])
     assert sections["sheet"]["passed"]
     for section in sections.values():
         assert section["command"].startswith("bivm-ref information") and section["date"] and section["torch"]
+    assert {row["arm"] for row in sections["encoder"]["networks"]} == set(study_encoder.ARMS)
     assert information_text.as_text(sections)
+
+
+def test_the_readme_says_what_the_committed_studies_found():
+    """Its four sentences' figures, each looked up in the JSON."""
+    sections = information_text.read(RESULTS, ["sheet", "encoder", "decoder"])
+    before = [gap for gap in sections["encoder"]["gaps"] if (gap["where"], gap["probe"]) == ("before", "linear")]
+    gaps = {gap["stage"]: gap for gap in before}
+    own = sections["decoder"]["own"]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for stage in ("f3", "f4"):
+        assert f"{information_text.figure(gaps[stage]['float-bnn'], 2)} at {stage}" in readme
+        assert gaps[stage]["float-bnn"]["low"] > 0
+    assert f"{information_text.figure(gaps['f4']['mimicking'], 2)} of it" in readme
+    assert f"{information_text.figure(own['ours'], 1)} per cent" in readme
+    assert f"{information_text.figure(own['random'], 1)} per cent" in readme
