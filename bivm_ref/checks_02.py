@@ -1,4 +1,4 @@
-"""Checks of notebook 02, the information bottleneck: mutual information of a table, the sign's loss, a null by clips."""
+"""Checks of notebook 02, the information bottleneck: a table's mutual information, the sign's loss, a null by clips."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _negative(fn: Callable, rho: float) -> str | None:
         mirrored = fn(-rho)
     except Exception as error:  # as in `call`
         return f"at rho = {-rho:.2f} it stops with {type(error).__name__}: {error}"
-    return None if np.isclose(mirrored, sign_truth(rho)) else "at -rho it must say the same: opposite signs tell as much"
+    return None if np.isclose(mirrored, sign_truth(rho)) else "at -rho it must say the same: opposites tell as much"
 
 
 def check_E2_3(fn: Callable, seed: int = 0) -> None:

@@ -45,7 +45,7 @@ class Signs:
 def read_signs(net: PackedBiVM, clips: Iterable[Clip], stages: Sequence[str] = STAGES) -> dict[str, Signs]:
     """The first frame of every clip through the network, from an empty memory: {stage: Signs}, before its first reader.
 
-    All clips have one frame size. ValueError for an unknown stage.
+    All clips have one frame size, in multiples of 16 pixels. ValueError for another, and for an unknown stage.
     """
     unknown = [stage for stage in stages if stage not in READERS]
     if unknown:
@@ -66,11 +66,14 @@ def read_signs(net: PackedBiVM, clips: Iterable[Clip], stages: Sequence[str] = S
 def cell_classes(alpha: np.ndarray, height: int, width: int) -> np.ndarray:
     """alpha (H, W) in [0, 1] -> (height, width) int64: 0 where a cell's mean alpha is below 0.02, 2 above 0.98, else 1.
 
-    A cell is a square of ceil(H / height) pixels; alpha is repeated beyond its edge to fill the last ones.
+    A cell is H / height by W / width pixels. ValueError unless these are whole numbers, as they are for frames of
+    multiples of 16 pixels.
     """
-    down, across = -(-alpha.shape[0] // height), -(-alpha.shape[1] // width)
-    padded = np.pad(alpha, ((0, height * down - alpha.shape[0]), (0, width * across - alpha.shape[1])), mode="edge")
-    mean = padded.reshape(height, down, width, across).mean((1, 3), dtype=np.float64)
+    (down, below), (across, beside) = divmod(alpha.shape[0], height), divmod(alpha.shape[1], width)
+    if below or beside:
+        pixels = " x ".join(map(str, alpha.shape))
+        raise ValueError(f"{height} x {width} cells do not divide a frame of {pixels} pixels")
+    mean = alpha.reshape(height, down, width, across).mean((1, 3), dtype=np.float64)
     return (mean >= CLEAR).astype(np.int64) + (mean > 1.0 - CLEAR)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of notebook 02: what a sign leaves of a correlation, naive estimates, channels' bits, the bottleneck itself."""
+"""Pictures of notebook 02: what a sign leaves of a correlation, naive estimates, channels' bits, the bottleneck."""
 
 from __future__ import annotations
 
