@@ -15,6 +15,7 @@ def seeds_text(seeds: int) -> str:
     return f"{seeds} seed{'s' * (seeds != 1)}" + (", provisional" if seeds < ENOUGH_SEEDS else "")
 
 
+@viz._styled
 def arms_chart(rows: Sequence[Mapping], figure_name: str = "MAD"):
     """`viz.compare_chart` with each arm's number of seeds -> Figure; provisional arms have a hollow dot."""
     drawn = viz.compare_chart(rows, figure_name)
@@ -98,7 +99,7 @@ def error_rows(rows: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]):
         for panel, image in zip(line, (frame, truth, matte)):
             viz._picture(panel, image)
         line[3].imshow(matte - truth, cmap=scale, vmin=-1, vmax=1)
-        line[0].set_ylabel(label)
+        line[0].set_ylabel(label, fontsize=10)
     for panel, title in zip(axes[0], ("frame", "true alpha", "our matte", "matte − truth")):
         panel.set_title(title)
     return figure

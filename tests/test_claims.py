@@ -59,6 +59,17 @@ def test_two_seeds_are_provisional_and_a_missing_method_is_named():
     assert lacking.verdict == PART and "not run: ReCU" in lacking.reason
 
 
+def test_the_lead_without_the_teacher_is_said():
+    found = claims.methods(rows_of({"bivm": 1.0, **ALL, "no-mimicking": 1.5}, spread=0.001))
+    assert found.verdict == MET and "without its teacher, 1.00 (1.00 to 1.00) times" in found.reason
+    assert "teacher" not in claims.methods(rows_of({"bivm": 1.0, **ALL})).reason
+
+
+def test_rivals_share_a_seed():
+    rows = rows_of({"bivm": 1.0, "recu": 1.0}, seeds=1) + [{"arm": "bnn", "seed": 5, "MAD": [1.0]}]
+    assert claims.rivals(rows) == ["recu"] and claims.rivals(rows, "no-mimicking") == []
+
+
 def test_one_method_that_is_better_is_named_and_all_of_them_contradict():
     one = claims.methods(rows_of({"bivm": 1.0, **ALL, "irnet": 0.5}))
     assert one.verdict == PART and "more than IR-Net" in one.reason and "best other's (IR-Net)" in one.measured
@@ -138,6 +149,7 @@ def test_a_probe_shows_a_part_at_most(lost, closed, verdict):
     gap = {"stage": "f4", "where": "before", "probe": "linear", "float-bnn": {**row, "low": lost},
            "closed": {"bivm": {"bits": {**row, "low": closed}}}}
     assert claims.information({"gaps": [{"stage": "f1"}, gap]}).verdict == verdict
+    assert "provisional: 2 seeds" in claims.information({"gaps": [gap], "seeds": {"bnn": [0, 1]}}).reason
     assert claims.information({"gaps": []}).verdict == claims.information(None).verdict == NOT
 
 
