@@ -17,7 +17,6 @@ from bivm_ref import results, viz
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "data_samples" / "results" / "compare_small.jsonl"
 MARKERS = ("<!-- comparison: python tools/refresh_results.py -->", "<!-- end of comparison -->")
-OTHERS = ("bnn", "xnor", "dorefa", "bireal", "irnet", "reactnet", "recu", "bimatting")
 SHOWN = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
 
 
@@ -25,7 +24,7 @@ def block(rows: list[dict]) -> str:
     """What stands between the markers: the table, and two ratios that the text speaks of."""
     lines = [results.markdown(rows, results.LABELS, SHOWN), ""]
     arms = results.by_arm(rows, "MAD")
-    others = [arm for arm in OTHERS if arm in arms]
+    others = [arm for arm in results.METHODS if arm in arms]
     if "bivm" in arms and others:
         best = min(others, key=lambda arm: results.summary(rows)[arm]["mean"])
         lines.append(said(rows, "bivm", best, f"the best other method's ({results.LABELS[best]})"))
