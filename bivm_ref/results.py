@@ -2,8 +2,8 @@
 
 Two things vary between runs: the seed (weights and training clips) and the held-out clip. Both are resampled, crossed:
 a bootstrap draws seeds with replacement, draws clips with replacement, and averages. All arms see the same draws of
-clips, so that a ratio of two arms is paired. With three seeds an interval over seeds is a rough one, and says so by
-being wide.
+clips, so that a ratio of two arms is paired. With few seeds such an interval is a rough one,
+rather too narrow than too wide (notebook 10 counts how often it holds the truth).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ LABELS = {  # the arms of `learn.compare`, in the order of tables and pictures
     "no-information": "ours − information weights",
 }
 METHODS = ("bnn", "xnor", "dorefa", "bireal", "irnet", "reactnet", "recu", "bimatting")  # binarized by others' rules
+PARTS = ("no-shortcut", "no-branches", "no-mask", "no-mimicking", "no-localization", "no-bits", "no-information")
 FIGURES = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
 DRAWS = 2000
 
