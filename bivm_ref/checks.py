@@ -17,6 +17,7 @@ from .checks_04 import check_E4_1, check_E4_2, check_E4_3, check_E4_4
 from .checks_05 import check_E5_1, check_E5_2, check_E5_3
 from .checks_06 import check_E6_1, check_E6_2, check_E6_3
 from .checks_08 import check_E8_1, check_E8_2, check_E8_3
+from .checks_09 import check_E9_1, check_E9_2, check_E9_3, check_E9_4
 from .checks_shared import call, kind, say
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "check_E5_1", "check_E5_2", "check_E5_3",
     "check_E6_1", "check_E6_2", "check_E6_3",
     "check_E8_1", "check_E8_2", "check_E8_3",
+    "check_E9_1", "check_E9_2", "check_E9_3", "check_E9_4",
 ]
 
 
