@@ -6,6 +6,7 @@ and none compares two machines' milliseconds; ratios within a file are the file'
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -48,7 +49,8 @@ def write(report: Mapping, path: Path) -> Path:
         part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where there is no folder there is nothing to take away
+            part.unlink()
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     return path
 
