@@ -8,12 +8,12 @@ moves. A layer of intensity I then reaches at most (Williams, Waterman and Patte
 
     min(peak, bandwidth * I)   operations per second
 
-Everything here keeps the *least* of some rounds: a limit is what the machine does when nothing disturbs.
+A layer may stand above the slope: its bytes then came from a cache, not from memory. Everything here keeps the *least*
+of some rounds, by the clock of packed/clock.py: a limit is what the machine does when nothing disturbs.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from .arch import Arch, Conv
 from .cost import sizes
+from .packed.clock import CLOCK
 from .packed.conv import PackedConv
 from .packed.kernels import Table, XorPopcount, integer_type
 from .packed.planes import SignMap
@@ -133,7 +134,7 @@ def bandwidth(rounds: int = 5, size: int = COPIED) -> float:
     return 2 * size / least_seconds(lambda: np.copyto(target, source), rounds)
 
 
-def least_seconds(run: Callable[[], object], rounds: int, clock: Callable[[], float] = time.perf_counter) -> float:
+def least_seconds(run: Callable[[], object], rounds: int, clock: Callable[[], float] = CLOCK) -> float:
     """The fastest of `rounds` runs, after one that is not counted."""
     times = []
     for _ in range(rounds + 1):

@@ -6,7 +6,7 @@ ways of measuring can be compared where the true ratio is known. The rest predic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,21 @@ def serial_part(one: float, many: float, threads: int = 2) -> float:
     if threads < 2:
         raise ValueError(f"one thread says nothing of what threads share; got {threads}")
     return (threads * many / one - 1) / (threads - 1)
+
+
+def amdahl_lines(sources: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """A line for each source and each number of threads above 1: its speed, serial part, and the limit they foretell.
+
+    sources  {name: {threads: how many times faster than one thread}}
+    """
+    lines = []
+    for name, faster in sources.items():
+        for threads, times in faster.items():
+            if threads > 1:
+                serial = serial_part(1, 1 / times, threads)
+                limit = f"{1 / serial:.1f}x at most" if 0 < serial < 1 else "not in 0 ... 1: others used the cores too"
+                lines.append(f"{name}: {threads} threads {times:.2f}x the speed of one, serial part {serial:.0%}, {limit}")
+    return lines
 
 
 @dataclass(frozen=True)

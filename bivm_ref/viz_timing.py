@@ -53,18 +53,18 @@ def two_plans(blocks: Drift, mixed: Drift):
 def part_bars(parts: Mapping[str, Part]):
     """The parts of a frame from the first to the last, milliseconds: binary convolutions blue, the rest orange
     -> Figure."""
-    names = list(parts)
+    names = [name for name, part in parts.items() if part.seconds > 0]  # a frame that is not reduced has no refiner
     binary, between = (1e3 * np.array([getattr(parts[n], what) for n in names]) for what in ("binary", "between"))
-    figure = viz._figure(0.9 + 0.26 * len(names))
+    figure = viz._figure(1.0 + 0.22 * len(names))
     panel = figure.subplots()
     panel.barh(names, binary, color=viz.BLUE, label="binary convolutions")
     drawn = panel.barh(names, between, left=binary, color=viz.ORANGE, label="what lies between them")
     total = (binary + between).sum()
     panel.bar_label(drawn, [f"{x:.2f}  {x / total:.0%}" for x in binary + between], padding=4, fontsize=9)
-    panel.invert_yaxis()
+    panel.set_ylim(len(names) - 0.4, -0.6)  # the first on top, no empty lines
     panel.set_xlim(0, 1.2 * (binary + between).max())
     panel.tick_params(axis="y", length=0, labelsize=10)
-    panel.set_xlabel("milliseconds, the least of the rounds; share of their sum")
+    panel.set_xlabel("milliseconds of processor time, the least of the rounds; share of their sum")
     panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     return figure
 
@@ -79,13 +79,13 @@ def roofline_chart(layers: Sequence[Layer], peaks: Mapping[str, float], bytes_pe
     panel = figure.subplots()
     least, most = min(layer.intensity for layer in layers), max(layer.intensity for layer in layers)
     ridge = max(peaks.values()) / bytes_per_second
-    span = np.geomspace(min(least, ridge) / 3, 3 * max(most, ridge), 200)
+    span = np.geomspace(min(least, ridge) / 10, 3 * max(most, ridge), 200)
     for (kernel, peak), style in zip(peaks.items(), ("-", "--", ":")):
         panel.plot(span, np.minimum(peak, bytes_per_second * span) / 1e9, style, color=viz.GREY, linewidth=2)
         panel.annotate(f"{kernel}: {peak / 1e9:.0f} G/s", (span[-1], peak / 1e9), (0, 4), textcoords="offset points",
                        ha="right", fontsize=10)
-    panel.annotate(f"memory: {bytes_per_second / 1e9:.0f} GB/s", (span[6], bytes_per_second * span[6] / 1e9), (8, -4),
-                   textcoords="offset points", va="top", fontsize=10)
+    panel.annotate(f"memory: {bytes_per_second / 1e9:.0f} GB/s", (ridge / 2, bytes_per_second * ridge / 2e9), (-6, 0),
+                   textcoords="offset points", ha="right", va="bottom", fontsize=10)
     kinds = {"3×3": (viz.BLUE, "o", [x for x in layers if x.conv.kernel == 3]),
              "1×1": (viz.ORANGE, "s", [x for x in layers if x.conv.kernel == 1])}
     for name, (colour, marker, some) in kinds.items():

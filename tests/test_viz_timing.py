@@ -29,7 +29,7 @@ def test_the_two_plans_show_every_run_once():
 
 
 def test_part_bars_stack_convolutions_and_what_lies_between():
-    panel = viz_timing.part_bars({"a": Part(3e-3, 1e-3), "b": Part(1e-3)}).axes[0]
+    panel = viz_timing.part_bars({"a": Part(3e-3, 1e-3), "not run": Part(), "b": Part(1e-3)}).axes[0]
     assert [bar.get_width() for bar in panel.patches] == pytest.approx([1, 0, 2, 1])
     assert [text.get_text() for text in panel.texts] == ["3.00  75%", "1.00  25%"]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["a", "b"]
