@@ -106,7 +106,7 @@ def sizes_of(width: int, height: int) -> tuple[int, int]:
 
 # -- the machine's two limits --
 
-def peak(kernel: str, rounds: int = 10) -> float:
+def peak(kernel: str, rounds: int = 6) -> float:
     """Binary operations per second of "xor" or "table" at its best: one tap, small enough for the caches."""
     best = 0.0
     for width in PEAK_WIDTHS:

@@ -59,8 +59,9 @@ def amdahl_lines(sources: Mapping[str, Mapping[int, float]]) -> list[str]:
         for threads, times in faster.items():
             if threads > 1:
                 serial = serial_part(1, 1 / times, threads)
-                limit = f"{1 / serial:.1f}x at most" if 0 < serial < 1 else "not in 0 ... 1: others used the cores too"
-                lines.append(f"{name}: {threads} threads {times:.2f}x the speed of one, serial part {serial:.0%}, {limit}")
+                limit = f"{1 / serial:.1f}x at most" if 0 < serial < 1 else "not in 0 ... 1: others had a share"
+                speed = f"{threads} threads {times:.2f}x the speed of one"
+                lines.append(f"{name}: {speed}, serial part {serial:.0%}, {limit}")
     return lines
 
 

@@ -42,7 +42,7 @@ def test_amdahls_lines_name_the_limit_or_say_that_there_is_none():
     found = amdahl_lines({"a": {1: 1.0, 2: 1.6, 4: 2.0}, "b": {2: 0.8}, "alone": {1: 1.0}})
     assert found == ["a: 2 threads 1.60x the speed of one, serial part 25%, 4.0x at most",
                      "a: 4 threads 2.00x the speed of one, serial part 33%, 3.0x at most",
-                     "b: 2 threads 0.80x the speed of one, serial part 150%, not in 0 ... 1: others used the cores too"]
+                     "b: 2 threads 0.80x the speed of one, serial part 150%, not in 0 ... 1: others had a share"]
 
 
 def test_the_line_goes_through_the_times_and_amdahl_shrinks_it():
