@@ -40,6 +40,7 @@ STORED = ("bivm", "no-mimicking")
 MEASURED = (*STORED, "no-localization", "no-bits", "no-information")
 SHOWN = (0, 14)  # which of the clips: a head close by and a whole figure, chosen by the frame, not by the mattes
 SIZE, FRAMES = 128, 2  # as in training
+FEWEST = 20  # clips: of "readable", half of them carry the interval
 
 
 def origin(run: Path, kind: str = "model.pt") -> dict:
@@ -69,7 +70,10 @@ def sample_of(teacher: BiVM, theirs: dict, clips: Sequence[Clip], shown: Sequenc
 
 
 def make(runs: Path, out: Path, seed: int = 0, count: int = 64, shown: Sequence[int] = SHOWN, size: int = SIZE) -> dict:
-    """Write the four files into `out`; returns what likeness.json holds. UserError where a run is missing."""
+    """Write the four files into `out`; returns what likeness.json holds. UserError where a run is missing,
+    and for fewer clips than an interval needs."""
+    if count < FEWEST:
+        raise UserError(f"--clips {count}: too few for intervals; ask for {FEWEST} at least")
     command = f"python tools/make_mimicking_samples.py --runs DIR --seed {seed} --clips {count}"
     found = {arm: runs / "runs" / f"{arm}-{seed}" for arm in ("float", *MEASURED)}
     arms = [arm for arm in MEASURED if arm in STORED or (found[arm] / "model.pt").exists()]
@@ -79,12 +83,12 @@ def make(runs: Path, out: Path, seed: int = 0, count: int = 64, shown: Sequence[
     alpha = np.concatenate([clip.alpha for clip in clips])
 
     out.mkdir(parents=True, exist_ok=True)
-    rows, networks = [], {"float": {**origin(found["float"]), "MAD": mad(mattes, alpha)}}
+    rows, networks = [], {"float": {**origin(found["float"]), "MAD": round(mad(mattes, alpha), 2)}}
     for arm in arms:
         student = load_model(found[arm] / "model.pt")
         mine, mattes = mimic_study.run(student, clips, name=arm)
         rows += [{"arm": arm, **row} for row in mimic_study.study(student, mine, theirs, alpha, tables, count)]
-        networks[arm] = {**origin(found[arm]), "MAD": mad(mattes, alpha)}
+        networks[arm] = {**origin(found[arm]), "MAD": round(mad(mattes, alpha), 2)}
         if arm in STORED:
             export(student, out / f"{arm}.safetensors", {"command": command, "size": size, **networks[arm]})
     spread = {s: features.std((0, 2, 3)) for s, features in theirs.items()}

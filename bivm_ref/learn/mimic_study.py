@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bivm_ref.clips import HELD_OUT, Clip
+from bivm_ref.clips import HELD_OUT, Clip, procedural_clip
 from bivm_ref.errors import UserError
 from bivm_ref.information import summary
 from bivm_ref.learn.features import as_batch
@@ -153,7 +153,8 @@ class Sample:
 def save_sample(path: Path, sample: Sample, spread: Mapping[str, Tensor]) -> None:
     """Write a Sample as npz, features as whole numbers of 1/8 standard deviation above the median, one byte each.
 
-    spread: {stage: (C,)} standard deviations. Rounded to the middle between two steps: no bit changes.
+    spread: {stage: (C,)} standard deviations. Rounded to the middle between two steps: no bit changes. What lies more
+    than 16 deviations from the median is cut off there.
     """
     held: dict[str, np.ndarray] = {"clips": np.array([*sample.seeds, sample.frames, sample.size], np.int64),
                                    "alpha": np.rint(sample.alpha * 255).astype(np.uint8)}
@@ -193,3 +194,32 @@ def load_student(path: str | Path) -> BiVM:
     """The torch network of a packed file, in evaluation mode. UserError for any other file."""
     arch, tensors, _ = weights.load(path)
     return unpack(arch, tensors)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A teacher and its students on the same N frames: the teacher comes first, under "teacher".
+
+    frames (N, H, W, 3) uint8, alpha (N, H, W); mattes {network: (N, H, W)}; maps and bits {stage: {network: (N, C, h,
+    w)}}, before the sign and as the next sign (for the teacher: its median) makes them.
+    """
+
+    frames: np.ndarray
+    alpha: np.ndarray
+    mattes: dict[str, np.ndarray]
+    maps: dict[str, dict[str, np.ndarray]]
+    bits: dict[str, dict[str, np.ndarray]]
+
+
+def side_by_side(teacher: Sample, students: Mapping[str, BiVM]) -> Seen:
+    """The clips are drawn again from their seeds, and the students run on them."""
+    clips = [procedural_clip(seed, teacher.frames, teacher.size, teacher.size) for seed in teacher.seeds]
+    mattes = {"teacher": teacher.alpha}
+    maps = {s: {"teacher": teacher.maps[s].numpy()} for s in STAGES}
+    bits = {s: {"teacher": (teacher.maps[s] >= teacher.median[s].view(-1, 1, 1)).numpy()} for s in STAGES}
+    for name, student in students.items():
+        found, mattes[name] = run(student, clips, last=True)
+        for s in STAGES:
+            maps[s][name], bits[s][name] = found[s].numpy(), student_bits(student, s, found[s]).numpy()
+    frames, alpha = (np.stack([getattr(clip, what)[-1] for clip in clips]) for what in ("frames", "alpha"))
+    return Seen(frames, alpha, mattes, maps, bits)
