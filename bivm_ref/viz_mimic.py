@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from . import results, viz
 
@@ -132,7 +132,8 @@ def weight_heat(frame: np.ndarray, weights: Mapping[str, np.ndarray]):
     figure, axes = viz._panels(1, len(weights), (1, 1), room=0.5, right=2.4)
     times = {title: w * w.size for title, w in weights.items()}
     most = max(w.max() for w in times.values())
-    dim = (0.8 * frame.mean(2, keepdims=True)).astype(np.uint8).repeat(3, 2)
+    soft = Image.fromarray(frame).convert("L").filter(ImageFilter.GaussianBlur(1))  # grain would cost bytes only
+    dim = (0.8 * np.asarray(soft)[..., None]).astype(np.uint8).repeat(3, 2)
     for panel, (title, w) in zip(axes[0], times.items()):
         viz._picture(panel, dim)
         panel.imshow(large(w, len(frame)), cmap="inferno", vmin=0, vmax=most, alpha=0.6)
