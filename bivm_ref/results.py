@@ -18,13 +18,16 @@ from .errors import UserError
 LABELS = {  # the arms of `learn.compare`, in the order of tables and pictures
     "float": "float twin", "rvm": "RVM", "bnn": "BNN", "xnor": "XNOR-Net", "dorefa": "DoReFa (±1)", "bireal": "Bi-Real",
     "irnet": "IR-Net", "reactnet": "ReActNet", "recu": "ReCU", "bimatting": "BiMatting", "bivm": "BiVM (ours)",
-    "no-shortcut": "ours − elastic shortcuts", "no-branches": "ours − evolvable branches", "no-mask": "ours − mask",
+    "reactnet-mimicking": "ReActNet, with our teacher",
+    "no-shortcut": "ours − elastic shortcuts", "no-gain": "ours − the shortcuts' gain",
+    "no-branches": "ours − evolvable branches", "no-mask": "ours − mask",
     "centred": "ours, weights centred",
     "no-mimicking": "ours − mimicking", "no-localization": "ours − localization", "no-bits": "ours − bit term",
     "no-information": "ours − information weights",
 }
 METHODS = ("bnn", "xnor", "dorefa", "bireal", "irnet", "reactnet", "recu", "bimatting")  # binarized by others' rules
-PARTS = ("no-shortcut", "no-branches", "no-mask", "no-mimicking", "no-localization", "no-bits", "no-information")
+PARTS = ("no-shortcut", "no-gain", "no-branches", "no-mask", "no-mimicking", "no-localization", "no-bits",
+         "no-information")  # of ours, taken out one by one
 FIGURES = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
 DRAWS = 2000
 

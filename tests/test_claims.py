@@ -98,8 +98,6 @@ def test_a_part_helps_harms_or_is_undecided():
     assert (both.verdict, both.reason) == (PART, "helps: mask; harms: bit term")
     assert claims.parts(rows, "x", ["no-mask"]).verdict == MET
     assert claims.parts(rows, "x", ["no-bits"]).verdict == AGAINST
-    capped = claims.parts(rows, "x", ["no-mask"], unasked="another mask")
-    assert (capped.verdict, capped.reason) == (PART, "helps: mask; no arm asks: another mask")
     wide = claims.parts(rows_of({"bivm": 1.0, "no-mask": 1.01}, spread=40), "x", ["no-mask"])
     assert (wide.verdict, wide.reason) == (NOT, "undecided: mask")
 

@@ -32,6 +32,8 @@ def block(rows: list[dict]) -> str:
         lines.append(said(rows, "BiVM's MAD", "bivm", best, name))
         if "no-mimicking" in arms:  # the other methods have no teacher
             lines.append(said(rows, "Without its teacher, which no other method has, ours", "no-mimicking", best, name))
+        if "reactnet-mimicking" in arms:
+            lines.append(said(rows, "BiVM's MAD", "bivm", "reactnet-mimicking", "ReActNet's with the same teacher"))
     if {"bivm", "float"} <= set(arms):
         lines.append(said(rows, "BiVM's MAD", "bivm", "float", "the float twin's"))
     for arm in results.PARTS:
