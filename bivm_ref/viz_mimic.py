@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from . import results, viz
 
 SPAN = 2.0  # standard deviations on each side of the mean between black and white
-LEVELS = 25  # of grey: as many as an eye tells apart in a small square, and the picture's file shrinks by a third
+LEVELS = 17  # of grey: enough for squares so small, and the picture's file shrinks by a third
 PARTS = ("bivm", "no-localization", "no-bits", "no-information", "no-mimicking")  # arms that tell what a part is worth
 
 
