@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "notation.md").read_text(encoding="utf-8")
 COURSE = [f"{number:02}" for number in range(11)]
-GREEK = set("alpha beta gamma delta epsilon varepsilon eta theta kappa lambda mu nu pi rho sigma tau phi varphi chi psi "
-            "omega Gamma Delta Theta Lambda Sigma Phi Psi Omega".split())
+GREEK = set("alpha beta gamma delta epsilon varepsilon eta theta kappa lambda mu nu pi rho sigma tau phi varphi chi "
+            "psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega".split())
 
 
 # ── reading the page ─────────────────────────────────────────────────────────────────────────
@@ -31,7 +31,7 @@ def words(cell: str) -> list[str]:
 
 
 def pattern(word: str) -> re.Pattern:
-    """`word` or its plural, between word boundaries, a hyphen being part of a word; capitals only count where it has some."""
+    """`word` or its plural, a hyphen being part of a word; capitals count where it has some."""
     return re.compile(rf"(?<![\w-]){re.escape(word)}(?:s|es)?(?![\w-])", 0 if re.search("[A-Z]", word) else re.I)
 
 
@@ -49,7 +49,8 @@ def formulas(markdown: str) -> list[str]:
 
 def notebooks() -> dict[str, list]:
     """{number: cells} of the notebooks that exist."""
-    return {path.name[:2]: nbformat.read(path, as_version=4).cells for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    return {path.name[:2]: nbformat.read(path, as_version=4).cells for path in paths}
 
 
 TERMS, EARLY, LETTERS = table("Terms"), table("Named before they are introduced"), table("Letters in formulas")
@@ -63,7 +64,7 @@ ALLOWED = {(row[0], number) for row in EARLY for number in row[1].split(", ")}
 
 def test_the_page_was_read():
     assert len(TERMS) > 60 and len(LETTERS) > 40
-    assert {len(row) for row in TERMS} == {6} and {len(row) for row in EARLY} == {3} and {len(row) for row in LETTERS} == {4}
+    assert [{len(row) for row in rows} for rows in (TERMS, EARLY, LETTERS)] == [{6}, {3}, {4}]
     assert {row[5] for row in TERMS} <= set(COURSE)
     assert [row[5] for row in TERMS] == sorted(row[5] for row in TERMS), "rows stand in the order of the course"
     assert all(set(row[4].split(", ")) <= {"field", "abstract", "BiMatting", "ours"} for row in TERMS)
@@ -124,7 +125,8 @@ def identifiers() -> frozenset[str]:
     sources += [cell.source for cells in CELLS.values() for cell in cells if cell.cell_type == "code"]
     found: set[str] = set()
     for node in (node for source in sources for node in ast.walk(ast.parse(source))):
-        found |= {getattr(node, field) for field in ("id", "arg", "attr") if isinstance(getattr(node, field, None), str)}
+        named = (getattr(node, field, None) for field in ("id", "arg", "attr"))
+        found |= {name for name in named if isinstance(name, str)}
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)  # tensors are known by name
     return frozenset(found)
