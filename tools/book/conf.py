@@ -28,7 +28,7 @@ def mathml(latex: str, display: str = "inline") -> str:
     """MathML of a formula, with two spaces corrected that browsers take for those of a difference or of "given"."""
     bar = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'
     made = re.sub(r"<mo[^>]*>&#x0007C;</mo>", bar, convert(latex, display=display))
-    opening = r"<mrow>|<mo[^>]*>(?:[(\[{,]|&#x00028;|&#x0007B;)</mo>"
+    opening = r"<mrow>|<mo[^>]*>(?:[(\[{,]|&#x00028;|&#x0002C;|&#x0007B;)</mo>"
     return re.sub(rf"({opening})<mo>(?=&#x02212;)", r'\1<mo form="prefix">', made)
 
 
