@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .checks_01 import check_E1_1, check_E1_2, check_E1_3
+from .checks_02 import check_E2_1, check_E2_2, check_E2_3
 from .checks_03 import check_E3_1, check_E3_2, check_E3_3
 from .checks_04 import check_E4_1, check_E4_2, check_E4_3, check_E4_4
 from .checks_05 import check_E5_1, check_E5_2, check_E5_3
@@ -22,6 +23,7 @@ from .checks_shared import call, kind, say
 __all__ = [
     "check_E0_1", "check_E0_2",
     "check_E1_1", "check_E1_2", "check_E1_3",
+    "check_E2_1", "check_E2_2", "check_E2_3",
     "check_E3_1", "check_E3_2", "check_E3_3",
     "check_E4_1", "check_E4_2", "check_E4_3", "check_E4_4",
     "check_E5_1", "check_E5_2", "check_E5_3",

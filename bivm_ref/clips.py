@@ -29,7 +29,6 @@ from .scenes import background_clip
 __all__ = ["HELD_OUT", "Clip", "ClipMix", "background_clip", "composite", "procedural_clip", "still_clip"]
 
 
-WILD = 0.25  # share of training clips with more than a webcam would see
 WILD = 0.25  # share of training clips with more in them than a webcam would see
 HELD_OUT = range(10_000_000, 11_000_000)  # seeds for validation and the samples: training never draws them
 

@@ -126,12 +126,17 @@ def permutation_null(codes: np.ndarray, labels: np.ndarray, sizes: tuple[int, in
     check_clips(len(codes))
     rng, found = np.random.default_rng(seed), []
     for _ in range(repeats):
-        order = rng.permutation(len(codes))
-        shift = int(rng.integers(1, len(codes)))  # along a random circle, so that no clip meets itself
-        partner = np.empty_like(order)
-        partner[order] = np.roll(order, shift)
-        found.append(corrected_information(clip_tables(codes, labels[partner], sizes).sum(0)))
+        found.append(corrected_information(clip_tables(codes, labels[partners(rng, len(codes))], sizes).sum(0)))
     return float(np.mean(found)), float(np.percentile(found, 97.5))
+
+
+def partners(rng: np.random.Generator, clips: int) -> np.ndarray:
+    """For every clip another one whose labels it meets: a random permutation (clips,) without a fixed point."""
+    order = rng.permutation(clips)
+    shift = int(rng.integers(1, clips))  # along a random circle, so that no clip meets itself
+    partner = np.empty_like(order)
+    partner[order] = np.roll(order, shift)
+    return partner
 
 
 def crossed_draws(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> np.ndarray:

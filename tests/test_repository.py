@@ -19,8 +19,8 @@ CONDA_NAME = {"torch": "pytorch"}
 GROUND = {
     *"active ancestors arch arguments bench bench_text clips cost cost_arguments cost_table cost_text damage".split(),
     *"digests elementwise errors evaluate evaluation_sets figures images information information_sheet".split(),
-    *"information_text machine metrics motion packed parts results scenes shapes sheet topology video".split(),
-    *"video_out wardrobe".split(),
+    *"information_text machine metrics motion packed parts results scenes shapes sheet sign_bits topology".split(),
+    *"video video_out wardrobe".split(),
 }
 # Importable there as well, though a function inside may reach upstairs when it is called.
 DOORS = {

@@ -2,7 +2,8 @@
 
 A sign turns a rounding error of 1e-7 into a wrong bit, and a wrong bit reaches the matte. So each formula here is
 a fixed order of additions, multiplications and comparisons, which IEEE 754 rounds the same way everywhere;
-`bivm_ref.packed.ops` repeats the same formulas in NumPy, and the two networks agree bit for bit up to the heads.
+`bivm_ref.packed.ops` repeats the same formulas in NumPy, and the two networks agree bit for bit, the matte
+included; only the refiner's sums, which a library orders, agree to a tolerance.
 That is also why the gates are hard (piecewise linear): `exp` and `tanh` differ between machines.
 The choice of formulas is our reading; none of it is in the abstract.
 """
