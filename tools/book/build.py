@@ -10,6 +10,7 @@ Formulas become MathML, which browsers draw by themselves.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -52,6 +53,13 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     shutil.copyfile(HERE / "index.md", folder / "index.md")
 
 
+def let_names_break(page: Path) -> None:
+    """A long name in code may go on in the next line after a dot or an underscore, as narrow columns need it."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r'(?<=<span class="pre">)[\w.]{12,}(?=</span>)', lambda m: re.sub("[._]", r"\g<0><wbr>", m[0]), text)
+    page.write_text(text, encoding="utf-8")
+
+
 def build(out: Path) -> None:
     """Build the whole book beside `out`, then put it in its place. Raises SystemExit when Sphinx warns of anything."""
     from sphinx.cmd.build import build_main
@@ -67,6 +75,8 @@ def build(out: Path) -> None:
         if code:
             raise SystemExit(f"the book was not built (Sphinx ended with {code})")
         shutil.rmtree(made / "_sources", ignore_errors=True)
+        for page in made.rglob("*.html"):
+            let_names_break(page)
         for needless in (".buildinfo", "objects.inv"):
             (made / needless).unlink(missing_ok=True)
         (made / MARK).touch()
