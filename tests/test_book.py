@@ -146,6 +146,8 @@ def test_formulas_become_mathml():
     assert made.startswith("<math") and "<mfrac>" in made and "\\" not in made
     assert made.count('lspace="0" rspace="0">|</mo>') == 2  # no room around the bars of a size
     assert made.count("<mo>&#x02212;</mo>") == made.count('<mo form="prefix">&#x02212;</mo>') == 1  # 1/2 - (-1)
+    assert conf.mathml(r"p(a) \log_2 p - \ln(2)").count(conf.THIN) == 2  # on either side of the first
+    assert conf.THIN not in conf.mathml(r"1 - \tanh^2(x)")  # a power has two children, and no more
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):

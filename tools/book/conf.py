@@ -24,12 +24,24 @@ html_math_renderer = "mathml"
 pygments_style, pygments_dark_style = "default", "monokai"
 
 
+THIN = '<mspace width="0.167em" />'
+NAME = "<mi>(?:log|ln|exp|tanh|arccos|arcsin)</mi>"
+FUNCTION = rf"(?:<msu[bp]>{NAME}<mn>\d+</mn></msu[bp]>|(?<!<msub>)(?<!<msup>){NAME})"  # with its index or power
+SPACES = (  # as TeX has it: no room around bars, none after the minus of -1, a little around log
+    (r"<mo[^>]*>&#x0007C;</mo>", '<mo stretchy="false" lspace="0" rspace="0">|</mo>'),
+    (r"(<mrow>|<mo[^>]*>(?:[(\[{,]|&#x00028;|&#x0002C;|&#x0007B;)</mo>)<mo>(?=&#x02212;)", r'\1<mo form="prefix">'),
+    (r"<mo[^>]*>(max|min|gcd)</mo>(?=<mo[^>]*>&#x00028;)", r"<mi>\1</mi>"),
+    (rf"(</m[in]>|&#x00029;</mo>)(?={FUNCTION})", rf"\1{THIN}"),
+    (rf"({FUNCTION})(?=<m[in]>)", rf"\1{THIN}"),
+)
+
+
 def mathml(latex: str, display: str = "inline") -> str:
-    """MathML of a formula, with two spaces corrected that browsers take for those of a difference or of "given"."""
-    bar = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'
-    made = re.sub(r"<mo[^>]*>&#x0007C;</mo>", bar, convert(latex, display=display))
-    opening = r"<mrow>|<mo[^>]*>(?:[(\[{,]|&#x00028;|&#x0002C;|&#x0007B;)</mo>"
-    return re.sub(rf"({opening})<mo>(?=&#x02212;)", r'\1<mo form="prefix">', made)
+    """MathML of a formula, spaced as TeX would."""
+    made = convert(latex, display=display)
+    for found, replacement in SPACES:
+        made = re.sub(found, replacement, made)
+    return made
 
 
 def inline_math(translator, node: nodes.math) -> None:
