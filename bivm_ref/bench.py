@@ -49,6 +49,7 @@ class Options:
     peers: bool = True
     layers: bool = False
     long: bool = False  # stream LONG frames too, to see whether memory stays flat
+    streamed: int | None = None  # None: STREAMED; fewer make a quick look, whose peak of memory may still be rising
 
 
 # -- rounds -------------------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ def bench(options: Options, progress: Callable[[int], Callable[[str], None]] = l
 def plan(options: Options, core: int | None, threads: int, folder: str) -> list[Job]:
     """The processes of a measurement, in order."""
     common = {"folder": folder, "samples": list(options.samples), "weights": options.weights}
-    streamed = [STREAMED, LONG] if options.long else [STREAMED]
+    streamed = [options.streamed or STREAMED, *([LONG] if options.long else [])]
     stream = {"samples": [str(Path(folder) / "stream.mp4")]}
     jobs = [Job("engine", core=core, threads=[1], streamed=streamed, **{**common, **stream})]
     frames = {"rounds": options.rounds, "peers": options.peers, **common}

@@ -17,7 +17,10 @@ from .checks_03 import check_E3_1, check_E3_2, check_E3_3
 from .checks_04 import check_E4_1, check_E4_2, check_E4_3, check_E4_4
 from .checks_05 import check_E5_1, check_E5_2, check_E5_3
 from .checks_06 import check_E6_1, check_E6_2, check_E6_3
+from .checks_07 import check_E7_1, check_E7_2, check_E7_3
 from .checks_08 import check_E8_1, check_E8_2, check_E8_3
+from .checks_09 import check_E9_1, check_E9_2, check_E9_3, check_E9_4
+from .checks_10 import check_E10_1, check_E10_2, check_E10_3, check_E10_4
 from .checks_shared import call, kind, say
 
 __all__ = [
@@ -28,7 +31,10 @@ __all__ = [
     "check_E4_1", "check_E4_2", "check_E4_3", "check_E4_4",
     "check_E5_1", "check_E5_2", "check_E5_3",
     "check_E6_1", "check_E6_2", "check_E6_3",
+    "check_E7_1", "check_E7_2", "check_E7_3",
     "check_E8_1", "check_E8_2", "check_E8_3",
+    "check_E9_1", "check_E9_2", "check_E9_3", "check_E9_4",
+    "check_E10_1", "check_E10_2", "check_E10_3", "check_E10_4",
 ]
 
 

@@ -8,6 +8,7 @@ their own. Neither the machine's name nor its owner's is among the facts.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import importlib.metadata
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
@@ -71,6 +73,22 @@ def pin(core: int | None) -> bool:
         return False
     os.sched_setaffinity(0, {core})
     return True
+
+
+@contextlib.contextmanager
+def pinned(core: int | None = None) -> Iterator[int | None]:
+    """Keep this thread on one core for a while: `with pinned() as core:`. None as the argument: the last allowed core.
+
+    Yields the core's number, None where nothing can be pinned; afterwards the thread may use what it could before.
+    """
+    before = allowed_cores()
+    core = before[-1] if core is None else core
+    held = pin(core)
+    try:
+        yield core if held else None
+    finally:
+        if held:
+            os.sched_setaffinity(0, before)
 
 
 def peak_memory(root: Path = ROOT) -> float | None:

@@ -2,8 +2,8 @@
 
 Two things vary between runs: the seed (weights and training clips) and the held-out clip. Both are resampled, crossed:
 a bootstrap draws seeds with replacement, draws clips with replacement, and averages. All arms see the same draws of
-clips, so that a ratio of two arms is paired. With three seeds an interval over seeds is a rough one, and says so by
-being wide.
+clips, so that a ratio of two arms is paired. With few seeds such an interval is a rough one,
+rather too narrow than too wide (notebook 10 counts how often it holds the truth).
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from .errors import UserError
 LABELS = {  # the arms of `learn.compare`, in the order of tables and pictures
     "float": "float twin", "rvm": "RVM", "bnn": "BNN", "xnor": "XNOR-Net", "dorefa": "DoReFa (±1)", "bireal": "Bi-Real",
     "irnet": "IR-Net", "reactnet": "ReActNet", "recu": "ReCU", "bimatting": "BiMatting", "bivm": "BiVM (ours)",
-    "no-shortcut": "ours − elastic shortcuts", "no-branches": "ours − evolvable branches", "no-mask": "ours − mask",
+    "reactnet-mimicking": "ReActNet, with our teacher",
+    "no-shortcut": "ours − elastic shortcuts", "no-gain": "ours − the shortcuts' gain",
+    "no-branches": "ours − evolvable branches", "no-mask": "ours − mask",
     "centred": "ours, weights centred",
     "no-mimicking": "ours − mimicking", "no-localization": "ours − localization", "no-bits": "ours − bit term",
     "no-information": "ours − information weights",
 }
+METHODS = ("bnn", "xnor", "dorefa", "bireal", "irnet", "reactnet", "recu", "bimatting")  # binarized by others' rules
+PARTS = ("no-shortcut", "no-gain", "no-branches", "no-mask", "no-mimicking", "no-localization", "no-bits",
+         "no-information")  # of ours, taken out one by one
 FIGURES = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
 DRAWS = 2000
 
@@ -74,23 +79,33 @@ def _intervals(table: dict[str, np.ndarray], seed: int) -> dict[str, tuple[np.nd
     return found
 
 
+def paired(rows: list[dict], arm: str, against: str, figure: str = "MAD") -> tuple[np.ndarray, np.ndarray]:
+    """Both arms' figures, each (seeds, clips) float64, of the seeds and clips both have, row for row the same seed.
+
+    ValueError for an arm without runs, or two without a seed in common.
+    """
+    seeds = [{row["seed"] for row in rows if row["arm"] == name} for name in (arm, against)]
+    for name, found in zip((arm, against), seeds):
+        if not found:
+            raise ValueError(f"no run of {name!r}")
+    shared = set.intersection(*seeds)
+    if not shared:
+        raise ValueError(f"{arm!r} and {against!r} have no seed in common")
+    table = by_arm([row for row in rows if row["seed"] in shared], figure)
+    known = ~(np.isnan(table[arm]).any(0) | np.isnan(table[against]).any(0))
+    return table[arm][:, known], table[against][:, known]
+
+
 def ratio(rows: list[dict], arm: str, against: str, figure: str = "MAD", seed: int = 0) -> dict[str, float]:
-    """mean(arm) / mean(against) with a 95 % interval: the same clips and, where both have them, the same seeds are
-    drawn for both. ValueError for an arm without runs."""
-    table = by_arm(rows, figure)
-    missing = [name for name in (arm, against) if name not in table]
-    if missing:
-        raise ValueError(f"no run of {missing[0]!r}")
-    shared = min(len(table[arm]), len(table[against]))
-    a, b = table[arm][:shared], table[against][:shared]
-    known = ~(np.isnan(a).any(0) | np.isnan(b).any(0))
-    a, b = a[:, known], b[:, known]
+    """mean(arm) / mean(against) with a 95 % interval: the same clips and the same seeds are drawn for both.
+    ValueError as `paired`."""
+    a, b = paired(rows, arm, against, figure)
     rng = np.random.default_rng(seed)
-    seeds = rng.integers(0, shared, (DRAWS, shared))
+    seeds = rng.integers(0, len(a), (DRAWS, len(a)))
     clips = rng.integers(0, a.shape[1], (DRAWS, a.shape[1]))
     drawn = [a[s][:, c].mean() / b[s][:, c].mean() for s, c in zip(seeds, clips, strict=True)]
     low, high = np.percentile(drawn, (2.5, 97.5))
-    return {"ratio": float(a.mean() / b.mean()), "low": float(low), "high": float(high), "seeds": shared}
+    return {"ratio": float(a.mean() / b.mean()), "low": float(low), "high": float(high), "seeds": len(a)}
 
 
 def markdown(rows: list[dict], labels: dict[str, str], figures: tuple[str, ...] = FIGURES) -> str:

@@ -74,8 +74,8 @@ def test_plan_has_the_engine_alone_then_one_core_then_all():
     assert [job.kind for job in jobs] == ["engine", *["frames"] * 4, "layers"]
     assert (jobs[0].streamed, jobs[0].ticks, jobs[1].ticks) == ([60, 500], 500, 6)
     assert jobs[0].samples == [str(Path("x") / "stream.mp4")] and jobs[1].samples == CLIPS
-    alone = bench.plan(bench.Options(CLIPS, sizes=[(64, 48)]), core=0, threads=1, folder="x")
-    assert [job.kind for job in alone] == ["engine", "frames"]
+    alone = bench.plan(bench.Options(CLIPS, sizes=[(64, 48)], streamed=2), core=0, threads=1, folder="x")
+    assert [job.kind for job in alone] == ["engine", "frames"] and alone[0].streamed == [2]
 
 
 def test_a_core_that_is_not_ours_is_refused(monkeypatch):
@@ -284,6 +284,20 @@ def plant(root: Path, files: dict[str, str]) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
+
+
+def test_pinned_keeps_one_core_and_gives_all_back(monkeypatch):
+    calls, allowed = [], {0, 3, 5}
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: allowed, raising=False)
+    monkeypatch.setattr(machine.os, "sched_setaffinity", lambda _, cores: calls.append(sorted(cores)), raising=False)
+    with machine.pinned() as core:
+        assert core == 5
+    with pytest.raises(ZeroDivisionError), machine.pinned(3) as core:
+        assert core == 3 and 1 / 0
+    assert calls == [[5], [0, 3, 5], [3], [0, 3, 5]]
+    monkeypatch.delattr(machine.os, "sched_setaffinity")
+    with machine.pinned() as core:
+        assert core is None
 
 
 def test_facts_of_a_small_board(tmp_path, monkeypatch):

@@ -59,6 +59,17 @@ def test_a_paired_ratio_is_sharper_than_its_parts():
         results.ratio(rows_of({"a": a.tolist()}), "c", "a")
 
 
+def test_a_ratio_pairs_runs_of_the_same_seed_in_whatever_order_they_finished():
+    """Seeds 2 and 0 of a, 0 and 1 of b: only seed 0 is in both."""
+    rows = [{"arm": arm, "seed": seed, "MAD": clips} for arm, seed, clips in (
+        ("a", 2, [90.0, 90.0]), ("b", 0, [10.0, 30.0]), ("a", 0, [5.0, 15.0]), ("b", 1, [70.0, 70.0]))]
+    a, b = results.paired(rows, "a", "b")
+    assert (a.tolist(), b.tolist()) == ([[5.0, 15.0]], [[10.0, 30.0]])
+    assert results.ratio(rows, "a", "b") == {"ratio": 0.5, "low": 0.5, "high": 0.5, "seeds": 1}
+    with pytest.raises(ValueError, match="'a' and 'b' have no seed in common"):
+        results.paired(rows[::3], "a", "b")
+
+
 def test_a_figure_that_a_clip_does_not_have_is_left_out():
     found = results.summary(rows_of({"a": [[float("nan"), 2.0], [float("nan"), 4.0]]}))["a"]
     assert found["mean"] == 3.0 and 2.0 <= found["low"] <= found["high"] <= 4.0
@@ -79,10 +90,10 @@ def test_the_table_has_the_arms_in_order_and_only_those_that_ran():
 def test_every_method_and_ablation_is_an_arm():
     assert set(ARMS) == set(results.LABELS)
     methods = {arm.method for arm in ARMS.values()}
-    assert methods == set(METHODS) - {"bivm-plain-shortcut"}
+    assert methods == set(METHODS)
     full = ARMS["bivm"]
     ablations = [name for name in ARMS if name.startswith("no-")]
-    assert len(ablations) == 7 and {"float", "rvm", "bivm", "centred"} < set(ARMS)
+    assert set(ablations) == set(results.PARTS) and {"float", "rvm", "bivm", "centred"} < set(ARMS)
     for name in ablations:
         changed = [f.name for f in dataclasses.fields(full) if getattr(full, f.name) != getattr(ARMS[name], f.name)]
         assert len(changed) == 1, name  # one part is taken out, no more

@@ -17,27 +17,36 @@ from bivm_ref import results, viz
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "data_samples" / "results" / "compare_small.jsonl"
 MARKERS = ("<!-- comparison: python tools/refresh_results.py -->", "<!-- end of comparison -->")
-OTHERS = ("bnn", "xnor", "dorefa", "bireal", "irnet", "reactnet", "recu", "bimatting")
 SHOWN = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
 
 
 def block(rows: list[dict]) -> str:
-    """What stands between the markers: the table, and two ratios that the text speaks of."""
+    """What stands between the markers: the table, and the ratios that the text speaks of. A part pays where the network
+    without it has a ratio above 1."""
     lines = [results.markdown(rows, results.LABELS, SHOWN), ""]
     arms = results.by_arm(rows, "MAD")
-    others = [arm for arm in OTHERS if arm in arms]
+    others = [arm for arm in results.METHODS if arm in arms]
     if "bivm" in arms and others:
         best = min(others, key=lambda arm: results.summary(rows)[arm]["mean"])
-        lines.append(said(rows, "bivm", best, f"the best other method's ({results.LABELS[best]})"))
+        name = f"the best other method's ({results.LABELS[best]})"
+        lines.append(said(rows, "BiVM's MAD", "bivm", best, name))
+        if "no-mimicking" in arms:  # the other methods have no teacher
+            lines.append(said(rows, "Without its teacher, which no other method has, ours", "no-mimicking", best, name))
+        if "reactnet-mimicking" in arms:
+            lines.append(said(rows, "BiVM's MAD", "bivm", "reactnet-mimicking", "ReActNet's with the same teacher"))
     if {"bivm", "float"} <= set(arms):
-        lines.append(said(rows, "bivm", "float", "the float twin's"))
+        lines.append(said(rows, "BiVM's MAD", "bivm", "float", "the float twin's"))
+    for arm in results.PARTS:
+        if {"bivm", arm} <= set(arms):
+            lines.append(said(rows, f"{results.LABELS[arm][0].upper()}{results.LABELS[arm][1:]}", arm, "bivm",
+                              "the whole BiVM's"))
     return "\n".join(lines)
 
 
-def said(rows: list[dict], arm: str, against: str, what: str) -> str:
+def said(rows: list[dict], whose: str, arm: str, against: str, what: str) -> str:
     found = results.ratio(rows, arm, against)
     seeds = f"{found['seeds']} seeds" if found["seeds"] > 1 else "one seed, so over clips alone"
-    return (f"- BiVM's MAD is {found['ratio']:.2f} times {what}, 95 % interval {found['low']:.2f} to "
+    return (f"- {whose} is {found['ratio']:.2f} times {what}, 95 % interval {found['low']:.2f} to "
             f"{found['high']:.2f} ({seeds}).")
 
 

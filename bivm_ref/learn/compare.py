@@ -57,7 +57,9 @@ ARMS: dict[str, Arm] = {
     "recu": Arm("recu"),
     "bimatting": Arm("bimatting"),
     "bivm": Arm(mimic=FULL),
+    "reactnet-mimicking": Arm("reactnet", mimic=FULL),  # the best of the others, with the teacher that only ours has
     "no-shortcut": Arm("bivm-no-shortcut", mimic=FULL),
+    "no-gain": Arm("bivm-plain-shortcut", mimic=FULL),
     "centred": Arm("bivm-centred", mimic=FULL),
     "no-branches": Arm("bivm-no-branches", mimic=FULL),
     "no-mask": Arm(masked=False, mimic=FULL),
