@@ -108,6 +108,7 @@ def test_a_notebooks_page_has_its_outputs(path, site):
     assert page.pictures == alts and len(alts) > 0
     whole = page.path.read_text(encoding="utf-8")
     assert whole.count('class="printed ') == sum(output.output_type == "stream" for output in outputs)
+    assert "IPython.core.display" not in " ".join(page.text) and "&lt;IPython" not in whole
     prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     assert whole.count("<details>") == whole.count("</details>") == prose.count("<details>")
     inline = re.findall(r"\$\$.+?\$\$|\$[^$]+?\$", re.sub(r"`[^`]*`", "", prose), re.S)

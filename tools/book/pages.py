@@ -46,6 +46,8 @@ def _output(output, stem: str, pictures: dict[str, bytes]) -> list[str]:
         pictures[name] = base64.b64decode(data[kind])
         alt = output.metadata.get(kind, {}).get("alt", "")
         return [f"![{re.sub(r'([][*_`$<>|])', chr(92) + chr(92) + '1', alt)}]({name})"]  # Markdown in it is text
+    if "text/markdown" in data:  # a table, say
+        return [data["text/markdown"]]
     return [_fenced(data["text/plain"], "text", "printed")] if "text/plain" in data else []
 
 
