@@ -9,7 +9,7 @@ PIP_ARGS ?=
 INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt $(PIP_ARGS)
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
 
-.PHONY: help demo test test-arm64 bench lab lint clean
+.PHONY: help demo test test-arm64 bench lab book lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test-arm64   the engine on an emulated aarch64 (QEMU, fetched into .cache) against this x86-64"
 	@echo "make bench   time a frame, beside RVM in torch and onnxruntime (some minutes)"
 	@echo "make lab     open the first notebook in JupyterLab"
+	@echo "make book    the notebooks and docs as web pages that open without a server or network -> _book/index.html"
 	@echo "make lint    style only (ruff)"
 	@echo "make clean   remove $(VENV), caches and outputs/demo"
 	@echo "variables:   PYTHON=$(PYTHON) (3.10 or newer)  VENV=$(VENV)  PIP_ARGS=..."
@@ -45,6 +46,11 @@ bench: $(VENV)/.bench
 lab: $(VENV)/.lab
 	@echo "make lab: JupyterLab (Ctrl-C twice to stop)"
 	@$(VENV)/bin/python -m jupyter lab notebooks/00_start_here.ipynb
+
+# Nothing is run: the pages show the committed outputs.
+book: $(VENV)/.book
+	@echo "make book: the notebooks and docs as web pages"
+	@$(VENV)/bin/python -m tools.book.build
 
 lint: $(VENV)/.lint
 	@$(VENV)/bin/ruff check .
@@ -81,6 +87,11 @@ $(VENV)/.lab: pyproject.toml constraints.txt | $(VENV)/bin/pip
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "setup: torch and onnxruntime (some minutes)"
 	@$(INSTALL) -e '.[train,bench]'
+	@touch $(VENV)/.base $@
+
+$(VENV)/.book: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "setup: Sphinx (no torch; about a minute)"
+	@$(INSTALL) -e '.[book]'
 	@touch $(VENV)/.base $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/pip
