@@ -20,7 +20,7 @@ help:
 	@echo "make lab     open the first notebook in JupyterLab"
 	@echo "make book    the notebooks and docs as web pages that open without a server or network -> _book/index.html"
 	@echo "make lint    style only (ruff)"
-	@echo "make clean   remove $(VENV), caches and outputs/demo"
+	@echo "make clean   remove $(VENV), caches, _book and outputs/demo"
 	@echo "variables:   PYTHON=$(PYTHON) (3.10 or newer)  VENV=$(VENV)  PIP_ARGS=..."
 
 demo: $(VENV)/.base
@@ -58,7 +58,7 @@ lint: $(VENV)/.lint
 # Trained runs (runs/) and the other outputs are the user's work: they stay.
 clean:
 	find . -path "./$(VENV)" -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -rf outputs/demo build .cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf outputs/demo _book build .cache .pytest_cache .ruff_cache *.egg-info
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then echo 'rm -rf "$(VENV)"'; rm -rf "$(VENV)"; fi
 
 # ---- setting up. A stamp is touched only after its install succeeded, and is stale when a list of packages changed.
@@ -95,9 +95,9 @@ $(VENV)/.book: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@touch $(VENV)/.base $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	@echo "setup: torch, onnxruntime, JupyterLab and the test tools (some minutes)"
-	@$(INSTALL) -e '.[train,bench,notebooks,dev]'
-	@touch $(VENV)/.base $(VENV)/.bench $(VENV)/.lab $(VENV)/.lint $@
+	@echo "setup: torch, onnxruntime, JupyterLab, Sphinx and the test tools (some minutes)"
+	@$(INSTALL) -e '.[train,bench,notebooks,book,dev]'
+	@touch $(VENV)/.base $(VENV)/.bench $(VENV)/.lab $(VENV)/.book $(VENV)/.lint $@
 
 $(VENV)/.lint: constraints.txt | $(VENV)/bin/pip
 	@echo "setup: ruff"
