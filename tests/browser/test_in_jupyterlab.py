@@ -1,0 +1,120 @@
+"""`make test-browser`: notebooks in JupyterLab in a real browser, from the Run menu to a slider that moves.
+
+nbval compares what a kernel answers. That a browser shows it, and that the widget lives, only a browser can tell.
+Plain `pytest` leaves this folder out (tests/conftest.py). Screenshots and JupyterLab's log lie in outputs/browser/.
+"""
+
+import re
+import shutil
+import sys
+import time
+
+import nbformat
+import pytest
+from lab_driver import ROOT, Lab, Server, difference, pixels
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(ROOT))  # tools/ is no installed package
+from tools import browser as chromium  # noqa: E402
+
+SHOTS = ROOT / "outputs" / "browser"
+NOTEBOOKS = ["00_start_here", "06_masked_decoder"]  # no torch; a frame under a slider, and a picture that is computed
+BROKEN = ["print('the first')", "1 / 0", "print('the third')"]
+MOVED = 1.0  # levels of 255 on average: far above what drawing the same picture twice differs by
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")  # what JupyterLab saves must not reach the checkout
+    cells = [nbformat.v4.new_code_cell(source) for source in BROKEN]
+    cells.append(nbformat.v4.new_markdown_cell("A star too many: **bold*, and `code with **` that is none."))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    broken = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(broken, folder / "notebooks" / "broken.ipynb")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with Server(folder, SHOTS / "jupyterlab.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def window():
+    program, _ = chromium.ready()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        yield browser.new_context(viewport={"width": 1400, "height": 1000})
+        browser.close()
+
+
+@pytest.fixture
+def page(window, request):
+    """A fresh page; what it showed last is kept when a test fails."""
+    page = window.new_page()
+    failed = request.session.testsfailed
+    yield page
+    if request.session.testsfailed > failed:
+        page.screenshot(path=SHOTS / f"failed-{re.sub(r'[^a-z0-9]+', '_', request.node.name)}.png")
+    page.close()
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_from_opening_to_its_widget(name, server, page):
+    lab = Lab(page, server, f"{name}.ipynb")
+    committed = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    drawn = lab.pictures()
+    assert [cell for cell, _ in drawn] == [i for i, cell in enumerate(committed) for _ in pictures_of(cell)]
+    assert drawn and all(width for _, width in drawn)
+    assert lab.errors() == []  # an output that only a living kernel could show would be one
+    lab.screenshot(SHOTS / f"{name}-opened.png")
+
+    lab.run_all()
+    lab.screenshot(SHOTS / f"{name}-run.png")
+    assert lab.errors() == []
+    assert lab.prompts() == [f"[{i}]:" for i in range(1, len(lab.prompts()) + 1)]
+    assert lab.pictures() == drawn  # as many, as wide, in the same cells
+    assert lab.raw_markup() == [] and lab.overflowing() == []
+
+    widget = lab.widget()
+    above = [cell for cell, _ in drawn if 0 < lab.cell_of(widget) - cell <= 2]
+    assert above, "the static twin stands above the widget, for readers without one"
+    assert any(len(alt.split()) >= 4 for alt in pictures_of(committed[above[-1]]))
+
+    image, handle = widget.locator(".widget-image"), widget.locator(".noUi-handle").first
+    before = pixels(image, SHOTS / f"{name}-slider-before.png")
+    assert before.std() > 10, "the widget's picture is blank"
+    press(handle, "ArrowRight")
+    after = until(lambda: pixels(image, SHOTS / f"{name}-slider-after.png"), lambda p: difference(before, p) > MOVED)
+    assert difference(before, after) > MOVED
+    press(handle, "ArrowLeft")  # and it is the slider that decides: back is as before
+    back = until(lambda: pixels(image), lambda p: difference(before, p) < MOVED / 10)
+    assert difference(before, back) < MOVED / 10
+
+
+def pictures_of(cell) -> list[str]:
+    """The alternative text of each picture among a cell's outputs, as the file has it: JupyterLab 4.6 shows none."""
+    outputs = cell.get("outputs", [])
+    return [out.metadata.get(kind, {}).get("alt", "")
+            for out in outputs for kind in out.get("data", {}) if kind in ("image/png", "image/jpeg")]
+
+
+def press(handle, key: str, times: int = 2) -> None:
+    handle.focus()
+    for _ in range(times):
+        handle.press(key)
+
+
+def until(look, enough, seconds: float = 30):
+    """What `look` sees when it is enough, or at the end."""
+    end = time.monotonic() + seconds
+    while not enough(seen := look()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return seen
+
+
+def test_the_checks_see_an_error_and_raw_markup(server, page):
+    """Without this, a new JupyterLab that names its elements otherwise would let everything pass."""
+    lab = Lab(page, server, "broken.ipynb")
+    assert lab.raw_markup() == ["**"]
+    lab.run_all()
+    assert lab.errors() == ["ZeroDivisionError: division by zero"]
+    assert lab.prompts()[-1] != "[3]:"
