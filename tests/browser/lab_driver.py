@@ -52,7 +52,7 @@ class Server:
         return self
 
     def environment(self) -> dict[str, str]:
-        """This process's own, less what a reader has set for Jupyter. The kernels import the package of this checkout."""
+        """Less what a reader has set for Jupyter; and the kernels import the package of this checkout."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "IPYTHON", "MPL"))}
         places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
                   "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
@@ -177,6 +177,6 @@ def pixels(locator, file: Path | None = None) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int16)
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean absolute difference of two pictures in levels; infinite for two sizes."""
-    return float(np.abs(a - b).mean()) if a.shape == b.shape else np.inf
+def changed(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of the pixels that differ to the eye, by 16 of 255 levels and more; 1 for two sizes."""
+    return float((np.abs(a - b).max(axis=2) >= 16).mean()) if a.shape == b.shape else 1.0
