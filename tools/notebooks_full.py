@@ -40,7 +40,7 @@ def imports_torch(notebook) -> bool:
 def kernels(folder: Path, **pythons: str) -> None:
     """Kernels of those names for those interpreters, below `folder`, where this process will look for kernels."""
     for name, python in pythons.items():
-        argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        argv = [python, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
         (folder / "kernels" / name).mkdir(parents=True)
         kernel = {"argv": argv, "display_name": name, "language": "python"}
         (folder / "kernels" / name / "kernel.json").write_text(json.dumps(kernel))

@@ -99,8 +99,9 @@ ERRORS = """() => [...document.querySelectorAll(
 PICTURES = """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')].flatMap((cell, number) =>
     [...cell.querySelectorAll('.jp-OutputArea-output img:not(.widget-image)')].map(
         image => [number, image.naturalWidth]))"""
-# Wider than the place that they have: a picture, a table, a line that cannot be broken.
-OVERFLOWING = """() => [...document.querySelectorAll('.jp-OutputArea-output, .jp-MarkdownOutput')]
+# Wider than the place that they have: a picture, a table, a line that cannot be broken, a widget's words.
+OVERFLOWING = """() => [...document.querySelectorAll(
+    '.jp-OutputArea-output, .jp-MarkdownOutput, .widget-label, .widget-readout, .jupyter-button')]
     .filter(shown => shown.scrollWidth > shown.clientWidth + 1).map(shown => shown.innerText.slice(0, 60))"""
 
 

@@ -19,19 +19,28 @@ from tools import browser as chromium  # noqa: E402
 
 SHOTS = ROOT / "outputs" / "browser"
 NOTEBOOKS = ["00_start_here", "06_masked_decoder"]  # no torch; a frame under a slider, and a picture that is computed
+WIDGETS = [  # of the notebooks that are not opened here, and need no torch
+    "from bivm_ref import clips, viz_bits, viz_metrics",
+    "viz_metrics.damage_slider(clips.procedural_clip(1, 2, 48, 64))",
+    "viz_bits.bit_flipper([True, False] * 4, [True] * 8)",
+]
 BROKEN = ["print('the first')", "1 / 0", "print('the third')"]
 MOVED = 0.005  # share of the picture's pixels: far above what drawing it twice differs by
+
+
+def write(file, sources, *prose):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells += [nbformat.v4.new_markdown_cell(source) for source in prose]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), file)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")  # what JupyterLab saves must not reach the checkout
-    cells = [nbformat.v4.new_code_cell(source) for source in BROKEN]
-    cells.append(nbformat.v4.new_markdown_cell("Not **bold **, and `code with **` may."))
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    broken = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(broken, folder / "notebooks" / "broken.ipynb")
+    write(folder / "notebooks" / "widgets.ipynb", WIDGETS)
+    write(folder / "notebooks" / "broken.ipynb", BROKEN, "Not **bold **, and `code with **` may.")
     SHOTS.mkdir(parents=True, exist_ok=True)
     with Server(folder, SHOTS / "jupyterlab.log") as server:
         yield server
@@ -90,6 +99,16 @@ def test_a_notebook_from_opening_to_its_widget(name, server, page):
     handle.press("Home")  # and it is the slider that decides: back is as before
     back = until(lambda: pixels(image), lambda p: changed(before, p) < MOVED / 10)
     assert changed(before, back) < MOVED / 10
+
+
+def test_the_words_on_the_other_widgets_are_whole(server, page):
+    """Labels and buttons: JupyterLab cuts off what does not fit."""
+    lab = Lab(page, server, "widgets.ipynb")
+    lab.run_all()
+    assert lab.errors() == []
+    page.locator(".jp-OutputArea-output .jupyter-button, .jp-OutputArea-output .widget-slider").last.wait_for()
+    lab.screenshot(SHOTS / "widgets.png")
+    assert lab.overflowing() == []
 
 
 def pictures_of(cell) -> list[str]:
