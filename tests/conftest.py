@@ -11,22 +11,28 @@ matplotlib.use("Agg")
 
 collect_ignore = ["browser"]  # `make test-browser` names it: it needs a browser, and the extra of that name
 
-seconds = defaultdict(float)  # {(notebook, mode): run time}
+
+class RunTimes:
+    """Of every notebook: nbval runs its cells in fast mode, a papermill test all of it in full mode."""
+
+    def __init__(self):
+        self.seconds = defaultdict(float)  # {(notebook, mode): run time}
+
+    def pytest_runtest_logreport(self, report):
+        if cell := re.search(r"([^/]+)\.ipynb::", report.nodeid):
+            self.seconds[cell[1], "fast"] += report.duration
+        elif full := re.search(r"::test_full_mode_runs\[(.+)\]", report.nodeid):
+            self.seconds[full[1], "full"] += report.duration
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if not self.seconds:
+            return
+        terminalreporter.section("run time of the notebooks, seconds")
+        terminalreporter.write_line(f"{'':28}{'fast':>8}{'full':>8}")
+        for name in sorted({name for name, _ in self.seconds}):
+            times = (self.seconds.get((name, mode)) for mode in ("fast", "full"))
+            terminalreporter.write_line(f"{name:28}" + "".join(f"{t:8.1f}" if t else f"{'-':>8}" for t in times))
 
 
-def pytest_runtest_logreport(report):
-    """nbval's cells run in fast mode, a papermill test in full mode."""
-    if cell := re.search(r"([^/]+)\.ipynb::", report.nodeid):
-        seconds[cell[1], "fast"] += report.duration
-    elif full := re.search(r"::test_full_mode_runs\[(.+)\]", report.nodeid):
-        seconds[full[1], "full"] += report.duration
-
-
-def pytest_terminal_summary(terminalreporter):
-    if not seconds:
-        return
-    terminalreporter.section("run time of the notebooks, seconds")
-    terminalreporter.write_line(f"{'':28}{'fast':>8}{'full':>8}")
-    for name in sorted({name for name, _ in seconds}):
-        times = (f"{seconds[name, mode]:8.1f}" if (name, mode) in seconds else f"{'':8}" for mode in ("fast", "full"))
-        terminalreporter.write_line(f"{name:28}{''.join(times)}".rstrip())
+def pytest_configure(config):
+    config.pluginmanager.register(RunTimes())  # the hooks of this file itself would not see notebooks/

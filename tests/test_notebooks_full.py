@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -60,3 +61,17 @@ def test_an_error_is_one_line_and_the_others_still_run(tmp_path, capsys, monkeyp
     assert told.out.splitlines()[-1].endswith("within the 40 minutes that they are meant to take at most")
     ran = nbformat.read(tmp_path / "out" / "b_good.ipynb", as_version=4)
     assert ran.cells[-1].outputs[0].text == "full 42\n"
+
+
+def test_the_fast_pass_prints_a_notebooks_run_time(tmp_path):
+    """nbval's cells lie outside tests/, where a conftest's own hooks are not called for them."""
+    cell = nbformat.v4.new_code_cell("print(6 * 7)", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="42\n")]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "tiny.ipynb")
+    other = "tests/test_browser_tool.py::test_continuous_integration_runs_it_and_its_folders_are_ignored"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env",
+               other, str(tmp_path / "tiny.ipynb")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("tiny ")]
+    assert float(line.split()[1]) > 0 and line.split()[2] == "-"

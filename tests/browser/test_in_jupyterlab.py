@@ -41,7 +41,8 @@ def server(tmp_path_factory):
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")  # what JupyterLab saves must not reach the checkout
     write(folder / "notebooks" / "widgets.ipynb", WIDGETS)
     write(folder / "notebooks" / "broken.ipynb", BROKEN, "Not **bold **, and `code with **` may.")
-    SHOTS.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(SHOTS, ignore_errors=True)  # those of another day
+    SHOTS.mkdir(parents=True)
     with Server(folder, SHOTS / "jupyterlab.log") as server:
         yield server
 
@@ -51,7 +52,9 @@ def window():
     program, _ = chromium.ready()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
-        yield browser.new_context(viewport={"width": 1400, "height": 1000})
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        context.set_default_timeout(90_000)  # of a click, say: a machine may have more to do
+        yield context
         browser.close()
 
 
