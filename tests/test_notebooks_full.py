@@ -63,15 +63,12 @@ def test_an_error_is_one_line_and_the_others_still_run(tmp_path, capsys, monkeyp
     assert ran.cells[-1].outputs[0].text == "full 42\n"
 
 
-def test_the_fast_pass_prints_a_notebooks_run_time(tmp_path):
+def test_the_fast_pass_prints_a_notebooks_run_time():
     """nbval's cells lie outside tests/, where a conftest's own hooks are not called for them."""
-    cell = nbformat.v4.new_code_cell("print(6 * 7)", execution_count=1)
-    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="42\n")]
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "tiny.ipynb")
     other = "tests/test_browser_tool.py::test_continuous_integration_runs_it_and_its_folders_are_ignored"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env",
-               other, str(tmp_path / "tiny.ipynb")]
+               other, "notebooks/00_start_here.ipynb::Cell 0"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
-    (line,) = [line for line in result.stdout.splitlines() if line.startswith("tiny ")]
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("00_start_here ")]
     assert float(line.split()[1]) > 0 and line.split()[2] == "-"

@@ -93,8 +93,10 @@ RAW_MARKUP = r"""() => [...document.querySelectorAll('.jp-MarkdownOutput')].flat
     prose.querySelectorAll('code, pre, mjx-container').forEach(part => part.remove());
     return prose.textContent.match(/\*\*|`|\$\S|\\[a-z]{2,}|<\/?[a-z]+>|\]\(|^#+ |^\|.*\|$/gm) ?? [];
 })"""
+# JupyterLab 4.6 draws an error as it draws stderr. A notebook of ours that ran well has neither.
 ERRORS = """() => [...document.querySelectorAll(
-    '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"], .jupyter-widgets-error-widget')]
+    '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"], ' +
+    '.jupyter-widgets-error-widget')]
     .map(shown => shown.innerText.trim().split('\\n').at(-1))"""
 PICTURES = """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')].flatMap((cell, number) =>
     [...cell.querySelectorAll('.jp-OutputArea-output img:not(.widget-image)')].map(
@@ -136,7 +138,7 @@ class Lab:
             time.sleep(0.5)
 
     def errors(self) -> list[str]:
-        """The last line of each error that is shown."""
+        """The last line of each error, or of what was written to stderr, that is shown."""
         return self.page.evaluate(ERRORS)
 
     def raw_markup(self) -> list[str]:
