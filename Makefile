@@ -4,23 +4,28 @@ VENV ?= .venv
 # More words for pip, where a machine needs them. For instance, the CPU build of torch on Linux (a tenth of the download):
 #     make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
+# A second environment, without torch: what a reader on a board has.
+BOARD = $(VENV)-board
 
 # -c holds every install to the set that the tests passed with; pyproject.toml has the ranges.
-INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt $(PIP_ARGS)
+PIP_INSTALL = -m pip install --disable-pip-version-check -q -c constraints.txt $(PIP_ARGS)
+INSTALL = $(VENV)/bin/python $(PIP_INSTALL)
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
 
-.PHONY: help demo test test-arm64 bench lab book lint clean
+.PHONY: help demo test test-arm64 test-browser notebooks-full bench lab book lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    matte the sample clips with the shipped network (installs no torch) -> outputs/demo/"
 	@echo "make test    everything the project checks: style, unit tests, notebooks"
 	@echo "make test-arm64   the engine on an emulated aarch64 (QEMU, fetched into .cache) against this x86-64"
+	@echo "make test-browser   notebooks in JupyterLab in a real browser: screenshots in outputs/browser/"
+	@echo "make notebooks-full   every notebook with MODE = full (up to 40 minutes) -> outputs/notebooks-full/"
 	@echo "make bench   time a frame, beside RVM in torch and onnxruntime (some minutes)"
 	@echo "make lab     open the first notebook in JupyterLab"
 	@echo "make book    the notebooks and docs as web pages that open without a server or network -> _book/index.html"
 	@echo "make lint    style only (ruff)"
-	@echo "make clean   remove $(VENV), caches, _book and outputs/demo"
+	@echo "make clean   remove $(VENV), $(BOARD), caches, _book and outputs/demo"
 	@echo "variables:   PYTHON=$(PYTHON) (3.10 or newer)  VENV=$(VENV)  PIP_ARGS=..."
 
 demo: $(VENV)/.base
@@ -38,6 +43,18 @@ test: $(VENV)/.test
 test-arm64: $(VENV)/.base
 	@echo "make test-arm64: the engine on an emulated aarch64 against this machine"
 	@$(VENV)/bin/python -m tools.arm64.run
+
+# The machine's own Chromium or Chrome, or CHROMIUM=/path/to/one; where there is none, Debian's (110 MB, once) is
+# fetched into .cache/browser, or where BROWSER_CACHE says.
+test-browser: $(VENV)/.browser
+	@echo "make test-browser: notebooks in JupyterLab in a browser"
+	@$(VENV)/bin/python -m tools.browser
+	@$(VENV)/bin/python -m pytest -q tests/browser
+
+# Notebooks that import no torch run in an environment that has none: they are a board's as well.
+notebooks-full: $(VENV)/.lab $(BOARD)/.board
+	@echo "make notebooks-full: every notebook with MODE = full"
+	@$(VENV)/bin/python tools/notebooks_full.py --board-python $(BOARD)/bin/python
 
 # More words for it: make bench BENCH_ARGS="--layers --json timings.json"
 bench: $(VENV)/.bench
@@ -57,22 +74,23 @@ lint: $(VENV)/.lint
 
 # Trained runs (runs/) and the other outputs are the user's work: they stay.
 clean:
-	find . -path "./$(VENV)" -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -rf outputs/demo _book build .cache .pytest_cache .ruff_cache *.egg-info
-	@if [ -f "$(VENV)/pyvenv.cfg" ]; then echo 'rm -rf "$(VENV)"'; rm -rf "$(VENV)"; fi
+	find . \( -path "./$(VENV)" -o -path "./$(BOARD)" \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf outputs/demo outputs/browser outputs/notebooks-full _book build .cache .pytest_cache .ruff_cache *.egg-info
+	@for venv in "$(VENV)" "$(BOARD)"; do \
+	  if [ -f "$$venv/pyvenv.cfg" ]; then echo "rm -rf \"$$venv\""; rm -rf "$$venv"; fi; done
 
 # ---- setting up. A stamp is touched only after its install succeeded, and is stale when a list of packages changed.
 
 # bin/pip is the last thing that venv writes, so a venv that broke off half way is made again.
-$(VENV)/bin/pip:
+$(VENV)/bin/pip $(BOARD)/bin/pip:
 	@command -v "$(PYTHON)" >/dev/null || \
 	  { echo "no $(PYTHON) here: install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "$(PYTHON) is older than Python 3.10: name a newer one, for instance make PYTHON=python3.12" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "$(PYTHON) cannot make environments: sudo apt install python3-venv (Debian, Ubuntu), then again" >&2; exit 2; }
-	@echo "setup: an environment in $(VENV)"
-	@"$(PYTHON)" -m venv $(VENV)
+	@echo "setup: an environment in $(@:/bin/pip=)"
+	@"$(PYTHON)" -m venv $(@:/bin/pip=)
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "setup: the engine and video in and out (no torch; about a minute)"
@@ -82,6 +100,16 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/pip
 $(VENV)/.lab: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "setup: torch and JupyterLab (some minutes)"
 	@$(INSTALL) -e '.[train,notebooks]'
+	@touch $(VENV)/.base $@
+
+$(BOARD)/.board: pyproject.toml constraints.txt | $(BOARD)/bin/pip
+	@echo "setup: JupyterLab without torch, in an environment of its own (a minute or two)"
+	@$(BOARD)/bin/python $(PIP_INSTALL) -e '.[notebooks]'
+	@touch $@
+
+$(VENV)/.browser: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "setup: JupyterLab and playwright, which drives a browser (some minutes)"
+	@$(INSTALL) -e '.[notebooks,browser]' pytest
 	@touch $(VENV)/.base $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/pip

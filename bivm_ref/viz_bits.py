@@ -51,7 +51,7 @@ def bit_flipper(a: Sequence[bool], w: Sequence[bool]):
     `bit_rows(a, w)` is its static twin: show it first, for readers on paper.
     """
     widgets = viz._need("ipywidgets")
-    narrow = widgets.Layout(width="4.5em")
+    narrow = widgets.Layout(width="6em")  # JupyterLab pads a button: less would cut "1 (+1)" short
 
     def button(bit: bool, name: str):
         return widgets.ToggleButton(value=bool(bit), description=_mark(bit), layout=narrow, tooltip=name)
@@ -64,7 +64,7 @@ def bit_flipper(a: Sequence[bool], w: Sequence[bool]):
             each.description = _mark(each.value)
         now = [[each.value for each in row] for row in rows]
         differ = "".join(str(int(x != y)) for x, y in zip(*now))
-        line.value = f"a XOR w = {differ}   dot = {dot_line(*now)}"
+        line.value = f"a XOR w = {differ}, so dot = {dot_line(*now)}"  # a browser joins spaces: words part better
 
     for each in (*rows[0], *rows[1]):
         each.observe(changed, names="value")

@@ -55,7 +55,7 @@ def resample_panels(pairs: Sequence[tuple[int, int]]):
 def resample_explorer(most: int = 16):
     """R under two sliders, channels in and out -> ipywidgets.VBox. `resample_panels` is its static twin."""
     widgets = viz._need("ipywidgets")
-    ci, co = (widgets.IntSlider(value=value, min=1, max=most, description=name)
+    ci, co = (widgets.IntSlider(value=value, min=1, max=most, description=name, style={"description_width": "initial"})
               for value, name in ((6, "channels in"), (4, "channels out")))
     image, caption = widgets.Image(format="png"), widgets.Label()
 

@@ -53,7 +53,9 @@ def tau_slider(arch: Arch, frames: np.ndarray, coarse: np.ndarray, alphas: np.nd
     tau = widgets.SelectionSlider(options=[(f"{t:g}", t) for t in TAUS], value=arch.tau if arch.tau in TAUS else 0.2,
                                   description="tau")
     frame = widgets.IntSlider(value=0, min=0, max=len(frames) - 1, description="frame")
-    line, image = widgets.Label(), widgets.Image(format="jpeg")
+    # In its own size, not stretched over the page: the sliders and all of the picture fit a laptop's screen.
+    own_size = {"align_self": "flex-start", "max_width": "100%"}
+    line, image = widgets.Label(), widgets.Image(format="jpeg", layout=own_size)
 
     def draw(_=None) -> None:
         t = frame.value

@@ -76,8 +76,8 @@ def on_green(clip: Clip, alpha: np.ndarray, t: int) -> np.ndarray:
 
 
 def figures_line(pred: np.ndarray, true: np.ndarray) -> str:
-    """All figures of one clip in a line: "MAD 6.0   MSE 3.30   Grad 0.57 …"."""
-    return "   ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in _figures(pred, true).items())
+    """All figures of one clip in a line: "MAD 6.00, MSE 3.30, Grad 0.57 …"."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in _figures(pred, true).items())
 
 
 def damage_strip(clip: Clip, kind: str, strengths: Sequence[float], t: int = 0):

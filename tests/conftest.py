@@ -1,7 +1,38 @@
-"""Shared by every test: plots are drawn off screen, whatever the machine has."""
+"""Shared by every test: plots are drawn off screen, and the notebooks' run times are printed at the end."""
+
+import re
+from collections import defaultdict
 
 import matplotlib
 
 # Chosen here and not through MPLBACKEND: that variable would reach the kernels that the notebook tests start,
 # replace Jupyter's inline backend there, and every figure would vanish from the output.
 matplotlib.use("Agg")
+
+collect_ignore = ["browser"]  # `make test-browser` names it: it needs a browser, and the extra of that name
+
+
+class RunTimes:
+    """Of every notebook: nbval runs its cells in fast mode, a papermill test all of it in full mode."""
+
+    def __init__(self):
+        self.seconds = defaultdict(float)  # {(notebook, mode): run time}
+
+    def pytest_runtest_logreport(self, report):
+        if cell := re.search(r"([^/]+)\.ipynb::", report.nodeid):
+            self.seconds[cell[1], "fast"] += report.duration
+        elif full := re.search(r"::test_full_mode_runs\[(.+)\]", report.nodeid):
+            self.seconds[full[1], "full"] += report.duration
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if not self.seconds:
+            return
+        terminalreporter.section("run time of the notebooks, seconds")
+        terminalreporter.write_line(f"{'':28}{'fast':>8}{'full':>8}")
+        for name in sorted({name for name, _ in self.seconds}):
+            times = (self.seconds.get((name, mode)) for mode in ("fast", "full"))
+            terminalreporter.write_line(f"{name:28}" + "".join(f"{t:8.1f}" if t else f"{'-':>8}" for t in times))
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(RunTimes())  # the hooks of this file itself would not see notebooks/

@@ -22,8 +22,9 @@ from bivm_ref.packed.reference import dot_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-debian, digest, fetch, run, without_torch = (
-    importlib.import_module(f"tools.arm64.{name}") for name in ("debian", "digest", "fetch", "run", "without_torch"))
+debian = importlib.import_module("tools.debian")
+digest, fetch, run, without_torch = (
+    importlib.import_module(f"tools.arm64.{name}") for name in ("digest", "fetch", "run", "without_torch"))
 CASE = digest.Case("tiny", 48, 64, kernel="table")
 
 

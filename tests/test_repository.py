@@ -13,7 +13,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 
 # pip's name -> conda-forge's, where they differ.
-CONDA_NAME = {"torch": "pytorch"}
+CONDA_NAME = {"torch": "pytorch", "playwright": "playwright-python"}
 
 # The ground floor, as module names below bivm_ref: they run on a board that has neither torch nor matplotlib.
 GROUND = {

@@ -25,12 +25,12 @@ def test_rows_of_unequal_length_are_refused():
 def test_the_buttons_flip_bits_and_the_line_follows():
     box = viz_bits.bit_flipper(A, W)
     first, second, line = box.children
-    assert line.value == "a XOR w = 01101101   dot = 8 − 2·5 = −2: 3 agree, 5 differ"
+    assert line.value == "a XOR w = 01101101, so dot = 8 − 2·5 = −2: 3 agree, 5 differ"
     second.children[2].value = False  # child 0 is the row's name: this is bit 1 of w
-    assert line.value == "a XOR w = 00101101   dot = 8 − 2·4 = 0: 4 agree, 4 differ"
+    assert line.value == "a XOR w = 00101101, so dot = 8 − 2·4 = 0: 4 agree, 4 differ"
     assert second.children[2].description == "0 (−1)"
     first.children[1].value = False
-    assert line.value == "a XOR w = 10101101   dot = 8 − 2·5 = −2: 3 agree, 5 differ"
+    assert line.value == "a XOR w = 10101101, so dot = 8 − 2·5 = −2: 3 agree, 5 differ"
 
 
 def test_number_grids_write_every_number_and_leave_nan_empty():

@@ -63,7 +63,7 @@ def test_the_slider_spoils_and_says_all_figures(clip):
     assert list(kind.options) == ["veil", "grain", "blur", "strand", "shift", "flicker"] and frame.max == 2
     first = line.value
     strength.value = 1.0  # a veil of a half
-    assert line.value.startswith(f"MAD {metrics.mad(damaged(clip.alpha, 'veil', 1.0), clip.alpha):.2f}   MSE ")
+    assert line.value.startswith(f"MAD {metrics.mad(damaged(clip.alpha, 'veil', 1.0), clip.alpha):.2f}, MSE ")
     assert "boundary MAD" in line.value and line.value != first
     matte = np.asarray(Image.open(io.BytesIO(image.value)).convert("L"))[:, :128]
     assert matte.shape[0] == 72 and abs(int(matte[2, 100]) - 128) < 8  # background at alpha 0.5

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from bivm_ref.errors import UserError
 
-from .debian import closure, debian_source, download_packages, package_index, say
+from ..debian import Beside, closure, debian_source, download_packages, dpkg_deb, package_index, say, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ("numpy", "pillow", "safetensors", "pytest", "iniconfig", "pluggy", "packaging", "pygments")
@@ -137,23 +137,12 @@ def make_root(cache: Path) -> Path:
     debs = download_packages(mirror, packages, cache)
     say(f"unpacking {len(debs)} arm64 packages")
     with Beside(root) as folder:
-        for deb in debs:
-            dpkg_deb("-x", deb, folder)
-        if not (folder / "lib").exists():  # Debian 13 ships everything below usr/, and base-files ships the links
-            (folder / "lib").symlink_to("usr/lib")
+        unpack(debs, folder)
         listed = {fields["Package"]: fields["Version"] for fields in packages}
         (folder / "packages.json").write_text(json.dumps({"python": version, "packages": listed}, indent=1))
     for deb in debs:
         deb.unlink()
     return root
-
-
-def dpkg_deb(*words: str | Path, stdout=None) -> None:
-    """It only unpacks here, into a folder of ours: no root, no database of packages."""
-    if not shutil.which("dpkg-deb"):
-        raise UserError("no dpkg-deb here to unpack Debian's packages: install the package dpkg, then run again")
-    if subprocess.run(["dpkg-deb", *map(str, words)], stdout=stdout).returncode:
-        raise UserError(f"{words[1]}: dpkg-deb cannot unpack it; look for room on the disk, then run again")
 
 
 def python_version(root: Path) -> str:
@@ -193,20 +182,3 @@ def pins(constraints: str, names: Iterable[str]) -> dict[str, str]:
     if missing := [name for name in names if name not in listed]:
         raise UserError(f"constraints.txt: no release of {', '.join(missing)}; add a line such as {missing[0]}==1.0")
     return {name: listed[name] for name in names}
-
-
-class Beside:
-    """A folder made beside its place: `with Beside(place) as folder` renames it there at the end, if all went well."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.folder = place, place.with_name(place.name + ".part")
-
-    def __enter__(self) -> Path:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        return self.folder
-
-    def __exit__(self, kind, *_) -> None:
-        if kind is None:
-            shutil.rmtree(self.place, ignore_errors=True)
-            self.folder.rename(self.place)

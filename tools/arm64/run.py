@@ -18,8 +18,8 @@ from pathlib import Path
 
 from bivm_ref.errors import UserError
 
+from ..debian import say
 from . import digest, fetch
-from .debian import say
 
 TESTS = "test_packed_*.py"
 

@@ -1,4 +1,6 @@
-"""Files of Debian's archive, fetched without apt's help and without root: resumed, checked, never installed.
+"""Files of Debian's archive, fetched without apt's help and without root: resumed, checked, unpacked, never installed.
+
+`make test-arm64` takes QEMU and an aarch64 Python from there, `make test-browser` a Chromium.
 
 The mirror and the proxy are those of this machine's apt, where it has any. What is fetched is held to Debian's
 own chain: the signature of the release file, in it the sha256 of the package list, in that the sha256 of every
@@ -23,12 +25,13 @@ from bivm_ref.errors import UserError
 
 FALLBACK = ("https://deb.debian.org/debian", "trixie")  # where apt has no plain Debian source
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-ONLY_FOR_INSTALLING = {"debconf", "dpkg"}  # Python's packages name them for their install scripts; none runs here
+ONLY_FOR_INSTALLING = frozenset(("debconf", "dpkg"))  # named for the packages' install scripts; none runs here
 TRIES = 3
+target = "test-arm64"  # of the Makefile, before every line; tools/browser.py puts its own here
 
 
 def say(line: str) -> None:
-    print(f"test-arm64: {line}", flush=True)
+    print(f"{target}: {line}", flush=True)
 
 
 @functools.cache
@@ -87,12 +90,13 @@ def parse_index(text: str) -> dict[str, dict[str, str]]:
     return {fields["Package"]: fields for fields in stanzas if "Package" in fields}
 
 
-def closure(index: dict[str, dict[str, str]], roots: Iterable[str]) -> list[dict[str, str]]:
-    """The packages and all that they depend on; of alternatives, the first that there is."""
+def closure(index: dict[str, dict[str, str]], roots: Iterable[str],
+            without: frozenset[str] = ONLY_FOR_INSTALLING) -> list[dict[str, str]]:
+    """The packages and all that they depend on, less `without`; of alternatives, the first that there is."""
     chosen, todo = {}, list(roots)
     while todo:
         name = todo.pop()
-        if name in chosen or name in ONLY_FOR_INSTALLING:
+        if name in chosen or name in without:
             continue
         chosen[name] = index[name]
         clauses = f"{index[name].get('Pre-Depends', '')},{index[name].get('Depends', '')}".split(",")
@@ -135,7 +139,7 @@ def download(url: str, file: Path, sha256: str | None = None) -> None:
 
 def resume(url: str, part: Path) -> None:
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"User-Agent": "bivm_ref test-arm64"})
+    request = urllib.request.Request(url, headers={"User-Agent": f"bivm_ref {target}"})
     if have:
         request.add_header("Range", f"bytes={have}-")
     # http_proxy and its sisters, as urllib reads them, and for want of those the proxy that apt uses.
@@ -162,3 +166,39 @@ def sha256_of(file: Path) -> str:
         while block := stream.read(1 << 20):
             total.update(block)
     return total.hexdigest()
+
+
+# -- unpacking --
+
+def dpkg_deb(*words: str | Path, stdout=None) -> None:
+    """It only unpacks here, into a folder of ours: no root, no database of packages."""
+    if not shutil.which("dpkg-deb"):
+        raise UserError("no dpkg-deb here to unpack Debian's packages: install the package dpkg, then run again")
+    if subprocess.run(["dpkg-deb", *map(str, words)], stdout=stdout).returncode:
+        raise UserError(f"{words[1]}: dpkg-deb cannot unpack it; look for room on the disk, then run again")
+
+
+def unpack(debs: Iterable[Path], folder: Path) -> None:
+    """All of them into one folder, which then looks like the root of a Debian."""
+    for deb in debs:
+        dpkg_deb("-x", deb, folder)
+    for name in ("lib", "lib64"):  # Debian 13 ships everything below usr/, and base-files ships the links
+        if (folder / "usr" / name).exists() and not (folder / name).exists():
+            (folder / name).symlink_to(f"usr/{name}")
+
+
+class Beside:
+    """A folder made beside its place: `with Beside(place) as folder` renames it there at the end, if all went well."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.folder = place, place.with_name(place.name + ".part")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        return self.folder
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is None:
+            shutil.rmtree(self.place, ignore_errors=True)
+            self.folder.rename(self.place)
