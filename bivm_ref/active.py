@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
@@ -31,6 +30,7 @@ import numpy as np
 from .clips import HELD_OUT, procedural_clip
 from .errors import UserError
 from .evaluate import HELD_OUT_SEED
+from .files import beside
 from .packed import PackedBiVM
 from .packed.weights import working_size
 from .video import open_frames
@@ -112,19 +112,13 @@ def _round(x: float) -> float:
 # -- the file --
 
 def write(path: Path, records: dict[str, dict]) -> None:
-    """Put the records of some networks into the file, beside those of others that it holds already. Beside its place
-    first, then renamed. Raises UserError when it cannot be written, or holds something else."""
+    """Put the records of some networks into the file, beside those of others that it holds already. Raises UserError
+    when it cannot be written, or holds something else."""
     held = read(path) if path.exists() else {}
     text = json.dumps({"schema": SCHEMA, "networks": {**held, **records}}, indent=1)
     text = re.sub(r"[\[{][^\[\]{}]*[\]}]", lambda inner: " ".join(inner.group().split()), text)  # innermost on one line
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with beside(path, "name another place with --shares") as part:
         part.write_text(text + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another place with --shares") from error
 
 
 def read(path: Path = RESULTS) -> dict[str, dict]:

@@ -108,6 +108,7 @@ def clips(args) -> None:
 def bench(args) -> None:
     from tqdm import tqdm
 
+    from . import timings
     from .bench import Options
     from .bench import bench as measure
     from .bench_text import as_text
@@ -139,7 +140,7 @@ def bench(args) -> None:
     else:
         print(as_text(report))
     if args.json and args.json != "-":
-        Path(args.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        timings.write(report, Path(args.json))
         print(f"\nwritten: {args.json}")
     if args.chart:
         from . import viz

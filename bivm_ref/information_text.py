@@ -9,12 +9,12 @@ and leaves the others. "encoder" is study 1 on the runs of a comparison, "encode
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import UserError
+from .files import beside
 from .information_sheet import as_text as sheet_text
 from .results import LABELS
 
@@ -121,18 +121,13 @@ def _table(rows: list[list[str]]) -> list[str]:
 # -- the file -----------------------------------------------------------------------------------------------------
 
 def write(path: Path, sections: dict[str, dict]) -> None:
-    """Put sections into the file beside those that it holds. Beside its place first, then renamed. UserError when it
+    """Put sections into the file beside those that it holds. UserError when it
     cannot be written, or holds something else."""
     held = read(path) if path.exists() else {}
     text = json.dumps({"schema": SCHEMA, **held, **rounded(sections)}, indent=1, allow_nan=False)
     text = re.sub(r"[\[{][^\[\]{}]*[\]}]", lambda inner: " ".join(inner.group().split()), text)  # innermost on one line
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with beside(path, "name another folder with --out") as part:
         part.write_text(text + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder with --out") from error
 
 
 def read(path: Path, needed: Iterable[str] = ()) -> dict[str, dict]:

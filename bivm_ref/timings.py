@@ -6,14 +6,13 @@ and none compares two machines' milliseconds; ratios within a file are the file'
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .bench import SCHEMA
 from .errors import UserError
+from .files import beside
 
 FOLDER = Path(__file__).resolve().parent.parent / "data_samples" / "timings"
 COLUMNS = ("file", "machine", "date", "masked ms", "dense", "threads")
@@ -39,19 +38,12 @@ def read_all(folder: Path = FOLDER) -> dict[str, dict]:
 
 
 def write(report: Mapping, path: Path) -> Path:
-    """A report as bench writes it, into a folder that is made if need be; beside its place first, then renamed.
+    """A report as bench writes it, into a folder that is made if need be.
 
     Raises UserError when it cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with beside(path, "choose another folder") as part:
         part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # where there is no folder there is nothing to take away
-            part.unlink()
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     return path
 
 

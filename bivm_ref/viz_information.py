@@ -5,11 +5,11 @@ Under every picture stands what it does not show.
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
+from .files import beside
 from .information_text import distance_text, encoder_rows
 from .results import LABELS
 from .viz import BLUE, GREEN, GREY, ORANGE, VERMILLION, _figure, _styled, encoded
@@ -19,11 +19,10 @@ MARKS = {"float": "s", "bnn": "v", "reactnet": "^", "no-mimicking": "D", "bivm":
 
 
 def save(figure, path: Path) -> None:
-    """PNG of 256 colours, beside its place first, then renamed."""
+    """PNG of 256 colours. UserError where it cannot be written."""
     data, kind = encoded(figure)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(data if kind == "png" else _png(figure))
-    os.replace(part, path)
+    with beside(path) as part:
+        part.write_bytes(data if kind == "png" else _png(figure))
 
 
 def _png(figure) -> bytes:

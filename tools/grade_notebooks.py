@@ -27,6 +27,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
+from bivm_ref.files import beside
+
 ROOT = Path(__file__).resolve().parent.parent
 CALL = re.compile(r"^checks\.check_E(\d+)_(\d+)\((\w+)", re.M)
 GRADER = "teachers-check"  # metadata of the cells that are added
@@ -97,13 +99,11 @@ def grade(path: Path, seed: int, timeout: int) -> list[tuple[str, str, str]]:
 
 
 def write(path: Path, rows: list[dict]) -> None:
-    """The CSV, beside its place first and then renamed."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    """The CSV. UserError where it cannot be written."""
+    with beside(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(part, path)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 
 from bivm_ref import digests
+from bivm_ref.files import beside
 from bivm_ref.learn.export import Packer, walk
 from bivm_ref.learn.unpack import unpack
 from bivm_ref.net.binary import BinaryConv2d
@@ -97,9 +97,8 @@ def main(argv: list[str] | None = None) -> int:
     changed = not file.exists() or file.read_text(encoding="utf-8") != text
     print(f"{file.name}: {'changed' if changed else 'as it was'}")
     if changed and not check:
-        part = file.with_name(file.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, file)
+        with beside(file) as part:
+            part.write_text(text, encoding="utf-8")
     return int(check and changed)
 
 

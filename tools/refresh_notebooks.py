@@ -34,6 +34,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
+from bivm_ref.files import beside
+
 ROOT = Path(__file__).resolve().parent.parent
 IGNORED = "nbval-ignore-output"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -129,11 +131,10 @@ def sanitizer(path: Path) -> list[tuple[str, str]]:
 
 
 def write(notebook, path: Path) -> None:
-    """Beside its place first, then renamed: a run that is stopped leaves the old file."""
-    part = path.with_name(path.name + ".part")
+    """A run that is stopped leaves the old file."""
     nbformat.validate(notebook)
-    part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with beside(path) as part:
+        part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,7 +7,6 @@ is made once and kept, and a search that was stopped goes on where it was.
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from bivm_ref.clips import HELD_OUT, procedural_clip
 from bivm_ref.errors import UserError
+from bivm_ref.files import beside
 from bivm_ref.learn.datasets import MixedClips, Phase
 from bivm_ref.learn.train import Recipe, _as_data
 from bivm_ref.metrics import mad
@@ -103,13 +103,8 @@ class Judge:
 
     def write(self, *more: dict) -> None:
         """search.jsonl anew: the run, every genome in order of judging, and `more` lines."""
-        part = self.path.with_name(f".{self.path.name}.part")
-        try:
+        with beside(self.path, "free some space") as part:
             part.write_text("".join(json.dumps(row) + "\n" for row in (self.head, *self.rows.values(), *more)), "utf-8")
-            os.replace(part, self.path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise UserError(f"{self.path}: could not be written ({error.strerror}); free some space") from error
 
     def close(self, result: dict) -> None:
         """Write the last line."""

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from bivm_ref.clips import HELD_OUT, Clip, procedural_clip
 from bivm_ref.errors import UserError
+from bivm_ref.files import beside
 from bivm_ref.information import summary
 from bivm_ref.learn.features import as_batch
 from bivm_ref.learn.mimic import Mimicking, alpha_class, boundary_weight, cell_alpha, channel_information, z_score
@@ -164,10 +165,8 @@ def save_sample(path: Path, sample: Sample, spread: Mapping[str, Tensor]) -> Non
         held |= {f"codes_{stage}": codes.clamp(-128, 127).to(torch.int8).numpy(), f"step_{stage}": step.numpy(),
                  f"median_{stage}": sample.median[stage].numpy(), f"pi_{stage}": sample.pi[stage].numpy(),
                  f"told_{stage}": sample.told[stage].astype(np.float32)}
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
+    with beside(path) as part, open(part, "wb") as file:
         np.savez_compressed(file, **held)
-    part.replace(path)
 
 
 def load_sample(path: str | Path) -> Sample:

@@ -10,23 +10,17 @@ from torch import Tensor, nn
 
 from bivm_ref.arch import Arch, preset
 from bivm_ref.errors import UserError
+from bivm_ref.files import beside
 from bivm_ref.net import RVM, BiVM
 from bivm_ref.net.binary import fold
 
 
 def save_atomic(data: dict, path: Path) -> None:
-    """torch.save beside `path`, then rename: the old file stands until the new one is whole."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            torch.save(data, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path}: could not be written ({error.strerror}); free some space or choose another folder") \
-            from error
+    """torch.save; the old file stands until the new one is whole, and on the disk."""
+    with beside(path, "free some space or choose another folder") as part, open(part, "wb") as file:
+        torch.save(data, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_state(path: str | Path) -> dict:

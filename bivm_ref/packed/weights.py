@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from safetensors.numpy import save as serialise
 
 from bivm_ref.arch import Arch
 from bivm_ref.errors import UserError
+from bivm_ref.files import beside
 
 DEFAULT_SIZE = 512
 FORMAT_VERSION = "1"
@@ -144,14 +144,8 @@ def save(path: str | Path, tensors: Mapping[str, np.ndarray], arch: Arch, proven
     metadata = {"format_version": FORMAT_VERSION, "arch": arch.to_json(), **CONVENTIONS,
                 "provenance": _compact(provenance), "figures": _compact(figures)}
     data = serialise(_join(arch, tensors), metadata)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with beside(path) as part:
         part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _compact(record: Mapping | None) -> str:
