@@ -217,8 +217,11 @@ def test_cell_ids_come_from_the_sources_and_are_unique(ran):
 
 
 def test_check_passes_addresses_and_names_a_changed_output(ran):
-    other = copy.deepcopy(ran)
+    ran, other = copy.deepcopy(ran), copy.deepcopy(ran)
     other.cells[2].outputs[0].data["text/plain"] = "<object at 0x7fffdeadbeef>"
+    assert refresh.changes(ran, other, RULES) == []
+    for notebook, order in ((ran, ("text/markdown", "text/plain")), (other, ("text/plain", "text/markdown"))):
+        notebook.cells[2].outputs[0].data = {kind: kind for kind in order}
     assert refresh.changes(ran, other, RULES) == []
     other.cells[0].outputs[0].text = "43\n"
     assert refresh.changes(ran, other, RULES) == ["cell 0: 'stdout: 42' -> 'stdout: 43'"]

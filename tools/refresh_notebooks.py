@@ -100,7 +100,7 @@ def _compared(cell, rules) -> dict[str, list]:
             text += f"{out.name}: {out.text}"
         elif out.output_type == "error":
             text += f"{out.ename}: {out.evalue}\n"
-        for kind, data in out.get("data", {}).items():
+        for kind, data in sorted(out.get("data", {}).items()):  # in a file they are sorted, from a kernel they are not
             if kind in ("image/png", "image/jpeg"):
                 alt = out.metadata.get(kind, {}).get("alt", "")
                 text += f"picture: {alt}\n"
