@@ -50,10 +50,12 @@ def test_an_error_is_one_line_and_the_others_still_run(tmp_path, capsys, monkeyp
         monkeypatch.setenv(name, os.environ.get(name, ""))  # main changes them for its kernels
     bad = notebook("MODE = 'fast'", "x = 6", "# the worst\ny = {}\ny['alpha']", "print(x)")
     good = notebook("MODE = 'fast'", "print(MODE, 6 * 7)")
+    (tmp_path / "course").mkdir()
     for name, written in (("a_bad", bad), ("b_good", good)):
-        nbformat.write(written, tmp_path / f"{name}.ipynb")
-    paths = [str(tmp_path / name) for name in ("a_bad.ipynb", "b_good.ipynb")]
-    assert full.main(["--board-python", sys.executable, "--out", str(tmp_path / "out"), *paths]) == 1
+        nbformat.write(written, tmp_path / "course" / f"{name}.ipynb")
+    paths = [f"course/{name}.ipynb" for name in ("a_bad", "b_good")]
+    monkeypatch.chdir(tmp_path)  # as make does, all paths are relative, while the kernels start in the course's folder
+    assert full.main(["--board-python", os.path.relpath(sys.executable), "--out", "out", *paths]) == 1
     told = capsys.readouterr()
     failed = [line for line in told.err.splitlines() if line.startswith("notebooks-full:")]
     assert failed == ["notebooks-full: FAILED: a_bad.ipynb, cell 4 (# the worst): KeyError: 'alpha'"]
