@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     failures, total = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        # kernels start in the notebook's folder; made absolute, not resolved: an environment is known by its link to Python
+        # absolute, for kernels start in a notebook's folder; not resolved, for an environment is known by its link
         kernels(Path(folder), board=os.path.abspath(arguments.board_python), torch=sys.executable)
         for path in arguments.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb")):
             kernel = "torch" if imports_torch(nbformat.read(path, as_version=4)) else "board"
