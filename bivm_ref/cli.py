@@ -226,6 +226,8 @@ def _compare(commands) -> None:
     p.add_argument("--init", metavar="F", help="a float twin's model.pt, from which every arm of its architecture "
                    "starts; without it all start from random weights")
     p.add_argument("--jobs", metavar="N", type=positive, default=1, help="runs at a time, one core each (1)")
+    p.add_argument("--keep-clips", action="store_true", help="make the training clips of a seed once for all its arms; "
+                   "they stay in OUT/clips, 0.7 GB a seed")
     p.add_argument("--quick", action="store_true", help="minutes instead of hours, to see that all runs; the figures "
                    "mean nothing")
     json(p)

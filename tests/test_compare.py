@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from bivm_ref.clips import HELD_OUT
 from bivm_ref.errors import UserError
 from bivm_ref.learn import compare as library
 from bivm_ref.learn.compare import ARMS, CLIPS_FROM, Protocol, append, compare, run_one
+from bivm_ref.learn.datasets import MixedClips
 from bivm_ref.learn.store import load_model, load_state
 from bivm_ref.net.binarize import METHODS
 
@@ -220,3 +222,35 @@ def test_the_readme_shows_the_committed_results():
     assert tool.ROWS.with_suffix(".png").stat().st_size > 10_000
     assert {row["init"] for row in rows} == {library.digest(str(root / "bivm_ref/weights/training/small-float.pt"))}
     assert all(len(row["MAD"]) >= 64 and row["protocol"] == dataclasses.asdict(Protocol()) for row in rows)
+
+
+def test_kept_clips_are_those_that_would_have_been_made_and_are_made_once(tmp_path, monkeypatch):
+    """Two arms of one seed with and without keeping: the same rows; the second arm makes no clip."""
+    plain = compare(tmp_path / "plain", ["bnn", "bireal"], [0], TINY, progress=False)
+    made = []
+    monkeypatch.setattr(library, "ProcessPoolExecutor", InThisProcess)
+    whole = MixedClips.__getitem__
+    monkeypatch.setattr(MixedClips, "__getitem__", lambda self, i: made.append(i) or whole(self, i))
+    kept = compare(tmp_path / "kept", ["bnn", "bireal"], [0], TINY, progress=False, keep_clips=True)
+    assert sorted(made) == list(range(TINY.steps * TINY.batch))
+    assert len(list((tmp_path / "kept" / "clips" / "0").glob("*.npy"))) == len(made)
+    for a, b in zip(plain, kept, strict=True):
+        assert a["arm"] == b["arm"] and a["MAD"] == b["MAD"]
+
+
+class InThisProcess:
+    """An executor that runs everything at once, here, so that a test can watch."""
+
+    def __init__(self, *_args, **_kwargs) -> None:
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error) -> None:
+        pass
+
+    def submit(self, work, *args) -> Future:
+        done = Future()
+        done.set_result(work(*args))
+        return done

@@ -100,11 +100,13 @@ class Protocol:
 
 
 def compare(out: str | Path, arms: Iterable[str], seeds: Iterable[int], protocol: Protocol | None = None,
-            init: str | Path | None = None, jobs: int = 1, progress: bool = True) -> list[dict]:
+            init: str | Path | None = None, jobs: int = 1, progress: bool = True,
+            keep_clips: bool = False) -> list[dict]:
     """Train and measure every arm with every seed that is not in `out`/results.jsonl yet; returns all its rows.
 
     jobs: runs at a time, one thread each. A float twin that an arm needs as teacher is run first, whether it was asked
     for or not. Raises UserError for an unknown arm and for a folder that holds another protocol's results.
+    keep_clips: make the training clips of a seed once, for all its arms, and keep them in `out`/clips (0.7 GB a seed).
     init: a model.pt of the float twin; its digest is part of every row, so that runs from other weights do not mix.
     """
     protocol, out = protocol or Protocol(), Path(out)
@@ -126,7 +128,7 @@ def compare(out: str | Path, arms: Iterable[str], seeds: Iterable[int], protocol
         while waiting or running:
             while len(running) < jobs and (run := _first_ready(waiting, running.values())):
                 waiting.remove(run)
-                running[pool.submit(run_one, out, *run, protocol, start)] = run
+                running[pool.submit(run_one, out, *run, protocol, start, keep_clips)] = run
             for finished in wait(running, return_when=FIRST_COMPLETED).done:
                 run, row = running.pop(finished), finished.result()
                 if run not in done:
@@ -150,12 +152,13 @@ def digest(path: str | None) -> str | None:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name the float twin's model.pt") from error
 
 
-def run_one(out: Path, name: str, seed: int, protocol: Protocol, init: str | None) -> dict:
+def run_one(out: Path, name: str, seed: int, protocol: Protocol, init: str | None, keep_clips: bool = False) -> dict:
     """Train one arm with one seed (or go on training it) and measure it: its row."""
     torch.set_num_threads(1)
     arm, began = ARMS[name], time.monotonic()
     recipe = protocol.recipe(arm, seed, _model(out, "float", seed), init)
-    model = train(recipe, _model(out, name, seed).parent, workers=0, progress=False)
+    keep = out / "clips" / f"{seed}" if keep_clips else None
+    model = train(recipe, _model(out, name, seed).parent, workers=0, progress=False, keep=keep)
     trained = time.monotonic() - began
     figures: dict[str, list[float]] = {}
     for i in range(protocol.clips):

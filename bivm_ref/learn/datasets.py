@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from bivm_ref.clips import ClipMix
+from bivm_ref.files import beside
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,29 @@ class MixedClips(Dataset):
         alpha = np.round(clip.alpha * 255.0).astype(np.uint8)[:, None]
         return (torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))), torch.from_numpy(alpha),
                 torch.from_numpy(np.ascontiguousarray(clip.foreground.transpose(0, 3, 1, 2))))
+
+
+class KeptClips(Dataset):
+    """The clips of `data`, each made once: what was made lies in `folder`, for the next run that asks for the same.
+
+    A file per item, `<name>.npy`: frames, alpha and foreground as one (T, 7, H, W) uint8 array. Runs may share a folder
+    at the same time, since a file is there whole or not at all; only runs whose clips are the same may (of one seed,
+    one phase, one mix).
+    """
+
+    def __init__(self, data: MixedClips, folder: Path) -> None:
+        self.data, self.phase, self.name, self.folder = data, data.phase, data.name, Path(folder)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        path = self.folder / f"{self.name(i)}.npy"
+        if path.exists():
+            planes = torch.from_numpy(np.load(path, allow_pickle=False))
+        else:
+            planes = torch.cat(self.data[i], 1)
+            with beside(path, "free some space, or train without --keep-clips") as part, open(part, "wb") as file:
+                np.save(file, planes.numpy())
+        frames, alpha, foreground = planes.split((3, 1, 3), 1)
+        return frames, alpha, foreground

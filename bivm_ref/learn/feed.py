@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader
 
 from bivm_ref.learn import team
-from bivm_ref.learn.datasets import MixedClips, Phase
+from bivm_ref.learn.datasets import KeptClips, MixedClips, Phase
 from bivm_ref.learn.footage import FolderClips
 from bivm_ref.learn.segmentation import SegmentationClips
 
@@ -23,7 +23,7 @@ AHEAD = 256 * 2**20  # bytes of clips that a worker may have ready, which is at 
 class Feed:
     """The batches of a phase. begin: the run's step at which the phase begins."""
 
-    def __init__(self, phase: Phase, begin: int, clips: MixedClips | FolderClips,
+    def __init__(self, phase: Phase, begin: int, clips: MixedClips | KeptClips | FolderClips,
                  segmentation: Sequence[SegmentationClips] = ()) -> None:
         self.phase, self.begin, self.clips, self.segmentation = phase, begin, clips, list(segmentation)
 

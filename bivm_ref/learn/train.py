@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from bivm_ref.errors import UserError
 from bivm_ref.learn import team
-from bivm_ref.learn.datasets import MixedClips, Phase
+from bivm_ref.learn.datasets import KeptClips, MixedClips, Phase
 from bivm_ref.learn.feed import Batch, Feed
 from bivm_ref.learn.mimic import Mimic, Mimicking, as_clips
 from bivm_ref.learn.objective import Objective, halve, part_of
@@ -91,11 +91,12 @@ class TrainingStopped(UserError):
 
 def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, scenes: str | Path | None = None,
           workers: int = 1, report_every: int = 20, checkpoint_every: int = 100, progress: bool = True,
-          device: str = "cpu", data: StageData | None = None) -> BiVM:
+          device: str = "cpu", data: StageData | None = None, keep: str | Path | None = None) -> BiVM:
     """Train, or go on training, in `folder`; returns the averaged model in evaluation mode.
 
     people, scenes: folders of RGBA stills and of photographs; None trains on procedural figures alone.
     data: the opened sets of `recipe.stage`, instead of those. Its `summary()` knows afterwards what was damaged.
+    keep: a folder where clips made on the fly are kept, for other runs of the same seed, phases and mix.
     Raises UserError for a folder that holds another recipe's run, TrainingStopped when the loss is not finite.
     """
     folder = Path(folder)
@@ -110,12 +111,13 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
     try:
         for phase, begin, first in _remaining(recipe, run.step):
             if data is None:
-                feed = Feed(phase, begin, MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix))
+                clips = MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix)
+                feed = Feed(phase, begin, KeptClips(clips, keep) if keep else clips)
             else:  # a phase begins an epoch
                 feed = Feed(phase, begin, data.clips(phase, 0, recipe.seed), data.segmentation(phase, recipe.seed))
             run.prepare(phase, feed)
-            for clips, segmentation in feed.batches(run.step, workers):
-                terms = run.train_step(phase, clips, segmentation)
+            for batch, segmentation in feed.batches(run.step, workers):
+                terms = run.train_step(phase, batch, segmentation)
                 bar.update()
                 if run.step % report_every == 0 or run.step == recipe.steps:
                     bar.set_postfix(loss=f"{terms['total']:.4f}")
