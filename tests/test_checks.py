@@ -19,27 +19,37 @@ def said(capsys, check, fn, seed=0) -> str:
     return lines[0]
 
 
-def solutions(name: str) -> dict:
-    """The functions of the ```python blocks of a solution page."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", (SOLUTIONS / name).read_text("utf-8"), re.M | re.S)
-    names = {"np": np}
-    exec("\n".join(blocks), names)  # our own file
-    return names
+def solution(exercise: str):
+    """The last function that is defined under the exercise's heading on its page of solutions, "E3.1" -> clip_ste."""
+    (page,) = SOLUTIONS.glob(f"{int(exercise[1:].split('.')[0]):02d}_*.md")
+    upto, heading, rest = page.read_text("utf-8").partition(f"\n## {exercise}\n")
+    assert heading, f"{page.name} has no heading {exercise}"
+    blocks, defined = "\n".join(code_blocks(upto)), {"np": np}
+    section = "\n".join(code_blocks(rest.split("\n## ")[0]))
+    exec(blocks + "\n" + section, defined)  # our own file; later exercises may use what earlier ones defined
+    return defined[re.findall(r"^def (\w+)", section, re.M)[-1]]
 
 
-STUBS = [(checks.check_E0_1, "E0.1"), (checks.check_E0_2, "E0.2")]
+def code_blocks(text: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
 
 
-@pytest.mark.parametrize(("check", "name"), STUBS)
-def test_a_stub_is_not_attempted_yet(check, name, capsys):
-    assert said(capsys, check, lambda *given: None) == f"{name}: not attempted yet"
+CHECKS = {name.removeprefix("check_").replace("_", "."): getattr(checks, name) for name in checks.__all__}
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_published_solutions_are_right(seed, capsys):
-    page = solutions("00_start_here.md")
-    assert said(capsys, checks.check_E0_1, page["compose"], seed).startswith("E0.1: right")
-    assert said(capsys, checks.check_E0_2, page["flicker"], seed).startswith("E0.2: right")
+def test_every_notebook_has_its_checks():
+    assert {int(name[1:].split(".")[0]) for name in CHECKS} == set(range(11))
+
+
+@pytest.mark.parametrize("exercise", CHECKS)
+def test_a_stub_is_not_attempted_yet(exercise, capsys):
+    assert said(capsys, CHECKS[exercise], lambda *given: None) == f"{exercise}: not attempted yet"
+
+
+@pytest.mark.parametrize("exercise", CHECKS)
+def test_the_published_solution_is_right(exercise, capsys):
+    for seed in range(5):
+        assert said(capsys, CHECKS[exercise], solution(exercise), seed).startswith(f"{exercise}: right")
 
 
 def test_the_package_itself_passes(capsys):
