@@ -47,9 +47,9 @@ def draw(rng: np.random.Generator) -> Look:
     """A look at random; about a seventh are low light, which is noisy."""
     u = rng.uniform
     dim = rng.random() < 0.15
-    brightness = u(0.35, 0.7) if dim else u(0.75, 1.2)
+    brightness = u(0.45, 0.75) if dim else u(0.8, 1.25)
     gain = brightness * u(0.9, 1.1, 3)
-    noise = u(1.0, 2.5) if dim else rng.choice([0.0, u(0.1, 1.0)], p=[0.2, 0.8])
+    noise = u(0.8, 1.8) if dim else rng.choice([0.0, u(0.1, 0.9)], p=[0.2, 0.8])
     codec = str(rng.choice(["", "jpeg", "h264"], p=[0.3, 0.3, 0.4]))
     quality = {"": 0, "jpeg": int(rng.integers(30, 92)), "h264": int(rng.integers(23, 39))}[codec]
     return Look(

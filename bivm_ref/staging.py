@@ -89,6 +89,11 @@ def head_of(alpha: np.ndarray) -> tuple[float, float, float]:
     return top, head, float(columns.mean())
 
 
+def head_height(actor: Figure | MovingStill) -> float:
+    """About how high an actor's head is in the frame, pixels: who is larger is nearer."""
+    return actor.unit if isinstance(actor, Figure) else head_of(np.asarray(actor.source)[..., 3])[1]
+
+
 def figure_close_up(rng: np.random.Generator, height: int, width: int, share: float) -> Figure:
     """A procedural figure whose head takes `share` of the frame's height."""
     figure = Figure(rng, height, width, False)
@@ -112,13 +117,12 @@ def _together(one: Callable[[float], float], other: Callable[[float], float]) ->
 def pass_by(actor: Figure | MovingStill, rng: np.random.Generator, when: float) -> bool:
     """Let the actor cross a side of the frame at time `when`, coming or going; False if it cannot: it is cut on both.
 
-    At `when` a point between its foremost one and its middle, or a little behind that, is on the frame's edge. A still
-    that is cut at one side can only be at that side of the frame.
+    At `when` some point of it is on the frame's edge. A still that is cut at one side can only be at that side.
     """
     side = rng.choice([-1, 1])
     speed = rng.uniform(0.015, 0.07) * actor.width * rng.choice([-1, 1])
     edge = 0 if side < 0 else actor.width
-    lead = rng.uniform(-0.5, 1.0)
+    lead = rng.uniform(-1.0, 1.0)
     if isinstance(actor, Figure):
         actor.home = (edge + lead * side * 0.9 * actor.unit - speed * when, actor.home[1])
         actor.walk = speed

@@ -25,7 +25,7 @@ KINDS = {"single": 0.38, "close": 0.25, "several": 0.17, "passing": 0.14, "nobod
 CUT, PAUSE, OCCLUDED = 0.08, 0.15, 0.2  # odds of a cut or a pause in a clip, of a thing in front in a shot
 PROCEDURAL, PAINTED = 0.2, 0.15  # odds of a procedural figure against a still, of a painted backdrop against a file
 AWAY = 0.12  # odds that a procedural figure turns its back
-THINGS = ("edge", "bar", "polygon", "blob")  # in front: see `staging.thing_in_front`
+THINGS = {"edge": 0.4, "bar": 0.25, "polygon": 0.2, "blob": 0.15}  # odds of what it is: see `staging.thing_in_front`
 TOLERATED = 0.01  # share of a folder's files that may be unreadable, as of the field's data sets (`learn.folders`)
 
 Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
@@ -36,7 +36,7 @@ class Shot:
     """What one camera position sees."""
 
     kind: str  # of `KINDS`
-    people: tuple[int, ...]  # numbers of stills, back to front; -1: a procedural figure
+    people: tuple[int, ...]  # numbers of stills; -1: a procedural figure
     place: Place
     thing: str  # what is in front, of `THINGS`, or ""
     thing_from: Place  # what it is cut from
@@ -82,7 +82,7 @@ def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int) -> Sh
     chosen += [-1] * (count - len(chosen))
     who = tuple(-1 if rng.random() < PROCEDURAL else int(n) for n in chosen)
     place, other = _place(rng, scenes, photos), _place(rng, scenes, photos)
-    thing = str(rng.choice(THINGS)) if rng.random() < OCCLUDED else ""
+    thing = str(rng.choice(list(THINGS), p=list(THINGS.values()))) if rng.random() < OCCLUDED else ""
     return Shot(kind, who, place, thing, other, share=float(rng.uniform(0.45, 0.95)), when=float(rng.random()),
                 harmony=float(rng.uniform(0.1, 0.6) * (rng.random() < 0.6)), relit=bool(rng.random() < 0.3),
                 far=float(rng.uniform(0.3, 3.0) * (rng.random() < 0.5)),
@@ -153,14 +153,15 @@ class Takes:
         image, place = self._image(shot.place, side)
         behind = staging.backdrop(rng, height, width, image, shake, shot.far * height / 144)
         background = np.stack([behind.view(t) for t in moments])
-        actors, names = [], []
+        cast = []
         for number in shot.people:
             actor, name = self._actor(shot, number, rng, height, width, side)
             if shot.kind == "passing":
                 staging.pass_by(actor, rng, moments[0] + shot.when * (moments[-1] - moments[0]))
             staging.shaken(actor, shake)
-            actors.append(actor)
-            names.append(name)
+            cast.append((actor, name))
+        cast.sort(key=lambda one: staging.head_height(one[0]))  # back to front
+        actors, names = [actor for actor, _ in cast], [name for _, name in cast]
         tints = [staging.tint(rng) for _ in actors]
         layers = staging.photographed(actors, tints, moments, made.shutter, height, width)
         if actors:
