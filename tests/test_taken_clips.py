@@ -21,6 +21,15 @@ TINY = Recipe(phases=(Phase(1, 32, 32, batch=1, frames=2), Phase(1, 32, 48, batc
 QUIET = {"workers": 0, "progress": False}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small are faster on one thread, and far faster where other work keeps the processor busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def stills(folder, count, broken=()):
     """Opaque boxes with a transparent border; those of these numbers are no images."""
     folder.mkdir()
