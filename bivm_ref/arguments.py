@@ -34,6 +34,13 @@ def sources(p: argparse.ArgumentParser) -> None:
     p.add_argument("--scenes", metavar="D", help="a folder of background photographs")
 
 
+def takes(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--takes", action="store_true", help="clips that look filmed: close-ups, people who come and go "
+                   "or are not there, cuts, things in front, the damage of webcams")
+    p.add_argument("--photos", metavar="D", help="with --takes: a second folder of backgrounds, drawn as often as "
+                   "--scenes")
+
+
 def whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")

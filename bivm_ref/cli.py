@@ -23,6 +23,7 @@ from .arguments import (
     size,
     sizes,
     sources,
+    takes,
     threads,
     whole,
 )
@@ -166,6 +167,7 @@ def _train(commands) -> None:
                  "and counted; over 1 % of a set stops the run.",
                  "bivm-ref train --float --out runs/twin\n"
                  "bivm-ref train --init runs/twin/model.pt --teacher runs/twin/model.pt --out runs/student\n"
+                 "bivm-ref train --float --takes --people people/ --scenes scenes/ --out runs/filmed\n"
                  "bivm-ref export runs/student/model.pt student.safetensors\n"
                  "torchrun --nproc_per_node 2 -m bivm_ref.cli train --out runs/shared\n"
                  "bivm-ref train --stage 1 --data datasets --preset default --out runs/stage1\n"
@@ -188,6 +190,7 @@ def _train(commands) -> None:
     p.add_argument("--steps", metavar="N", type=positive,
                    help="steps in all (2000): 70%% at 160x96, 20%% at 256x144, 10%% for the refiner")
     sources(p)
+    takes(p)
     p.add_argument("--seed", metavar="N", type=whole, default=0, help="of the weights and the clips (0)")
     p.add_argument("--bf16", action="store_true", help="bfloat16 convolutions, for CPUs that have them")
     p.add_argument("--device", default="cpu", help="torch's name of it (cpu)")
@@ -263,6 +266,7 @@ def _clips(commands) -> None:
     p.add_argument("--size", metavar="WxH", type=size, default=(256, 144), help="of a frame (256x144)")
     p.add_argument("--frames", metavar="N", type=positive, default=8, help="per clip (8)")
     sources(p)
+    takes(p)
     p.add_argument("--overwrite", action="store_true", help="write into a folder that is not empty")
 
 

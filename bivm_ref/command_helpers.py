@@ -50,6 +50,16 @@ def check_new_file(path: Path, overwrite: bool) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}; make it, or choose another name")
 
 
+def clip_source(args):
+    """The source of clips that --takes, --people, --scenes and --photos ask for."""
+    from .clips import ClipMix
+    from .takes import Takes
+
+    if args.photos and not args.takes:
+        raise UserError("--photos: only --takes draws from a second folder; add it, or give the folder as --scenes")
+    return Takes(args.people, args.scenes, args.photos) if args.takes else ClipMix(args.people, args.scenes)
+
+
 def load_model(path: str):
     from .learn.train import load_model
 

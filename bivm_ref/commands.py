@@ -85,12 +85,12 @@ def evaluate(args) -> None:
 
 
 def clips(args) -> None:
-    from .clips import ClipMix
+    from .command_helpers import clip_source
     from .sheet import contact_sheet
     from .video import ImageFolderWriter, ImageWriter, check_output
 
     out = check_output(args.output, args.overwrite)
-    mix, (width, height), rows = ClipMix(args.people, args.scenes), args.size, []
+    mix, (width, height), rows = clip_source(args), args.size, []
     for i in range(args.count):
         clip = mix.clip(args.seed + i, args.frames, height, width)
         alpha = (clip.alpha * 255).round().astype("uint8")

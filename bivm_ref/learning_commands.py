@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from .command_helpers import check_torch, folder, load_model, need_torch, print_json
+from .command_helpers import check_torch, clip_source, folder, load_model, need_torch, print_json
 from .errors import UserError
 
 STEPS, LR = 2000, 2e-3  # of a training on our own clips
@@ -13,12 +13,12 @@ STEPS, LR = 2000, 2e-3  # of a training on our own clips
 
 def train(args) -> int:
     need_torch("train")
-    from .clips import ClipMix
     from .learn import team
     from .learn.train import train as run
 
     options, stage = _network(args), _stage(args)
-    ClipMix(args.people, args.scenes)  # refuses folders that hold nothing, before anything is written
+    source = clip_source(args)  # refuses folders that hold nothing, before anything is written
+    takes = source if args.takes else None
     check_torch(args.device)
     out = folder(args.out)
     try:
@@ -26,7 +26,9 @@ def train(args) -> int:
             shown = {"workers": args.workers, "device": device, "progress": sys.stderr.isatty()}
             if stage is None:
                 recipe = _our_recipe(args, options)
-                run(recipe, out, args.people, args.scenes, **shown)
+                run(recipe, out, args.people, args.scenes, takes=takes, **shown)
+                if takes is not None:
+                    _unite(takes, device)
             else:
                 recipe = _train_stage(stage, args.data, out, options, shown)
             leads = team.leads()
@@ -39,8 +41,19 @@ def train(args) -> int:
                                             if kept.exists() else "nothing was trained yet"), file=sys.stderr)
         return 130
     if leads:
+        if takes is not None and takes.summary():
+            print(takes.summary())
         print(f"{recipe.steps} steps -> {out / 'model.pt'}")
     return 0
+
+
+def _unite(takes, device: str) -> None:
+    """Each process met its own unreadable files: let all know of all."""
+    import torch
+
+    from .learn import team
+
+    team.unite(torch.from_numpy(takes.marks), device)  # in place, in the array's own memory
 
 
 def _network(args) -> dict:
@@ -70,6 +83,7 @@ def _our_recipe(args, options: dict):
     """Clips made on the fly: 70 % of the steps small, 20 % larger, 10 % for the refiner."""
     from .learn.train import Phase, Recipe
 
+    options = {**options, "source": "takes" if args.takes else "mix"}
     steps = args.steps or STEPS
     refine, finish = steps // 10, steps // 5
     phases = (Phase(steps - refine - finish, 96, 160), Phase(finish, 144, 256),
@@ -88,7 +102,7 @@ def _stage(args):
     one = stage(args.stage)
     if not args.data:
         raise UserError(f"--stage {args.stage}: needs --data ROOT, the folder that holds the data sets")
-    for name in ("people", "scenes", "steps"):
+    for name in ("people", "scenes", "photos", "takes", "steps"):
         if getattr(args, name):
             raise UserError(f"--{name}: a stage says itself what is shown and how often; leave it out")
     return one.at(args.lr) if args.lr else one

@@ -17,10 +17,10 @@ CONDA_NAME = {"torch": "pytorch", "playwright": "playwright-python"}
 
 # The ground floor, as module names below bivm_ref: they run on a board that has neither torch nor matplotlib.
 GROUND = {
-    *"active ancestors arch arguments bench bench_text clips cost cost_arguments cost_table cost_text damage".split(),
-    *"claims claims_data digests elementwise errors evaluate evaluation_sets figures files images".split(),
+    *"active ancestors arch arguments bench bench_text camera clips cost cost_arguments cost_table cost_text".split(),
+    *"claims claims_data damage digests elementwise errors evaluate evaluation_sets figures files images".split(),
     *"information information_sheet information_text machine metrics motion packed parts".split(),
-    *"resampling results roofline scenes shapes sheet sign_bits time_model timings topology".split(),
+    *"resampling results roofline scenes shapes sheet sign_bits staging takes time_model timings topology".split(),
     *"video video_out wardrobe".split(),
 }
 # Importable there as well, though a function inside may reach upstairs when it is called.

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from bivm_ref.clips import ClipMix
+from bivm_ref.clips import Clip, ClipMix
 from bivm_ref.files import beside
+from bivm_ref.takes import Takes
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,33 @@ class MixedClips(Dataset):
         """The number of item i among all of the run's."""
         return str(self.first + i)
 
+    def make(self, seed: int, frames: int, height: int, width: int) -> Clip:
+        return self.mix.clip(seed, frames, height, width)
+
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         zoom = 2 if self.phase.refine else 1
-        clip = self.mix.clip((self.seed << 32) + self.first + i, self.phase.frames,
-                             self.phase.height * zoom, self.phase.width * zoom)
+        clip = self.make((self.seed << 32) + self.first + i, self.phase.frames,
+                         self.phase.height * zoom, self.phase.width * zoom)
         alpha = np.round(clip.alpha * 255.0).astype(np.uint8)[:, None]
         return (torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))), torch.from_numpy(alpha),
                 torch.from_numpy(np.ascontiguousarray(clip.foreground.transpose(0, 3, 1, 2))))
+
+
+class TakenClips(MixedClips):
+    """Training clips that look filmed (see `takes.Takes`), made on the fly; items as those of `MixedClips`.
+
+    Files that cannot be read are left out, and marked in memory that all worker processes of a DataLoader share, so
+    `takes.summary()` in the main process knows of them; over 1 % of a folder raise UserError.
+    """
+
+    def __init__(self, phase: Phase, first: int, seed: int, takes: Takes) -> None:
+        self.phase, self.first, self.seed, self.takes = phase, first, seed, takes
+        self.marks = torch.from_numpy(takes.marks).clone().share_memory_()
+        takes.marks = self.marks.numpy()
+
+    def make(self, seed: int, frames: int, height: int, width: int) -> Clip:
+        self.takes.marks = self.marks.numpy()  # a worker that was not forked has a copy of `takes`, but these marks
+        return self.takes.clip(seed, frames, height, width)
 
 
 class KeptClips(Dataset):

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from bivm_ref.errors import UserError
 from bivm_ref.learn import team
-from bivm_ref.learn.datasets import KeptClips, MixedClips, Phase
+from bivm_ref.learn.datasets import KeptClips, MixedClips, Phase, TakenClips
 from bivm_ref.learn.feed import Batch, Feed
 from bivm_ref.learn.mimic import Mimic, Mimicking, as_clips
 from bivm_ref.learn.objective import Objective, halve, part_of
@@ -34,6 +34,7 @@ from bivm_ref.learn.recipes import Stage, StageData
 from bivm_ref.learn.store import build, load_model, load_state, save_atomic, start_from, trained_size
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import BinaryConv2d, fold
+from bivm_ref.takes import Takes
 
 CALIBRATION_CLIPS = 16  # for the teacher's medians and information
 
@@ -55,6 +56,7 @@ class Recipe:
     seed: int = 0
     bf16: bool = False  # bfloat16 convolutions in training, for CPUs that have them
     mix: tuple[float, float] = (0.5, 0.5)  # odds of procedural figures against stills, of textures against scenes
+    source: str = "mix"  # of the clips made on the fly: "mix" (`clips.ClipMix`) or "takes" (`takes.Takes`, without mix)
     stage: Stage | None = None  # of the field's; its rates take the place of lr, warmup and decay, its sets that of mix
     sets: tuple[tuple[str, int, int], ...] = ()  # what the stage found: set, clips, frames
     init: str | None = field(default=None, compare=False)  # a model.pt to start from: the float twin's
@@ -91,14 +93,19 @@ class TrainingStopped(UserError):
 
 def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, scenes: str | Path | None = None,
           workers: int = 1, report_every: int = 20, checkpoint_every: int = 100, progress: bool = True,
-          device: str = "cpu", data: StageData | None = None, keep: str | Path | None = None) -> BiVM:
+          device: str = "cpu", data: StageData | None = None, keep: str | Path | None = None,
+          takes: Takes | None = None) -> BiVM:
     """Train, or go on training, in `folder`; returns the averaged model in evaluation mode.
 
     people, scenes: folders of RGBA stills and of photographs; None trains on procedural figures alone.
     data: the opened sets of `recipe.stage`, instead of those. Its `summary()` knows afterwards what was damaged.
+    takes: the opened folders of a recipe whose source is "takes", instead of people and scenes; likewise.
     keep: a folder where clips made on the fly are kept, for other runs of the same seed, phases and mix.
-    Raises UserError for a folder that holds another recipe's run, TrainingStopped when the loss is not finite.
+    Raises UserError for a folder that holds another recipe's run, TrainingStopped when the loss is not finite,
+    ValueError for a source that is none, or for takes with another source.
     """
+    if recipe.source not in ("mix", "takes") or (takes is not None) != (recipe.source == "takes"):
+        raise ValueError(f"source {recipe.source!r}: 'mix', or 'takes' together with opened takes")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     odd = [phase.batch for phase in recipe.phases if phase.batch % team.size()]
@@ -111,7 +118,8 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
     try:
         for phase, begin, first in _remaining(recipe, run.step):
             if data is None:
-                clips = MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix)
+                clips = (MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix) if takes is None
+                         else TakenClips(phase, first, recipe.seed, takes))
                 feed = Feed(phase, begin, KeptClips(clips, keep) if keep else clips)
             else:  # a phase begins an epoch
                 feed = Feed(phase, begin, data.clips(phase, 0, recipe.seed), data.segmentation(phase, recipe.seed))
@@ -294,9 +302,11 @@ def _remaining(recipe: Recipe, step: int) -> Iterator[tuple[Phase, int, int]]:
 
 
 def _as_data(recipe: Recipe) -> dict:
-    """The recipe as plain data, without the paths it read and, outside of stages, without theirs."""
+    """The recipe as plain data, without the paths it read and, outside of stages, without theirs; and without a source
+    that is the usual one, so that runs of before there was another one go on."""
     data = json.loads(json.dumps(dataclasses.asdict(recipe)))
     unsaid = ("init", "teacher") + (("stage", "sets") if recipe.stage is None else ())
+    unsaid += ("source",) if recipe.source == "mix" else ()
     return {name: value for name, value in data.items() if name not in unsaid}
 
 

@@ -1,0 +1,249 @@
+"""Takes: training clips that look as if a webcam or a phone had filmed them. First a plan, then its rendering.
+
+`plan` decides from the seed alone what will happen: who is in it and how near, before which scene, what stands in
+front, whether somebody comes or goes, nobody is there, the picture is cut or pauses, and which camera films it.
+`Takes.clip` renders the plan: people and backdrop (`staging`), then the camera (`camera`). It is a source of clips
+like `clips.ClipMix`, with more of what real footage has in it, and nobody at all in some clips.
+
+NumPy, Pillow and PyAV. Deterministic in the seed and the files. Our recipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from . import camera, clips, staging
+from .clips import HELD_OUT, Clip, composite, drawable, straighten
+from .errors import UserError
+from .figures import Figure
+from .motion import MovingStill, Path
+
+KINDS = {"single": 0.38, "close": 0.25, "several": 0.17, "passing": 0.14, "nobody": 0.06}  # odds of what is seen
+CUT, PAUSE, OCCLUDED = 0.08, 0.15, 0.2  # odds of a cut or a pause in a clip, of a thing in front in a shot
+PROCEDURAL, PAINTED = 0.2, 0.15  # odds of a procedural figure against a still, of a painted backdrop against a file
+AWAY = 0.12  # odds that a procedural figure turns its back
+THINGS = {"edge": 0.4, "bar": 0.25, "polygon": 0.2, "blob": 0.15}  # odds of what it is: see `staging.thing_in_front`
+TOLERATED = 0.01  # share of a folder's files that may be unreadable, as of the field's data sets (`learn.folders`)
+
+Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What one camera position sees."""
+
+    kind: str  # of `KINDS`
+    people: tuple[int, ...]  # numbers of stills; -1: a procedural figure
+    place: Place
+    thing: str  # what is in front, of `THINGS`, or ""
+    thing_from: Place  # what it is cut from
+    share: float  # close: the head's height as a share of the frame's
+    when: float  # passing: when, as a share of the shot
+    harmony: float  # how far the figure's colours go towards the background's
+    relit: bool  # light from one side
+    far: float  # defocus of the backdrop, pixels of a frame 144 high
+    near: float  # defocus of the people, likewise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that will happen in a clip."""
+
+    seed: int
+    shots: tuple[Shot, ...]  # one, or two with a cut between them
+    cut: int  # frame with which the second shot begins; the number of frames if there is none
+    moments: tuple[float, ...]  # when each frame is taken, in units of motion (1/30 s); equal ones are a pause
+    shutter: float  # how long it is open, likewise
+    look: camera.Look
+
+
+def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int = 0) -> Plan:
+    """What will happen in clip `seed` of so many frames, given so many files of each kind. Deterministic."""
+    rng = np.random.default_rng([seed, 5])
+    cut = int(rng.integers(1, frames)) if frames > 1 and rng.random() < CUT else frames
+    step = float(rng.choice([1.0, 1.5, 2.0, 3.0], p=[0.5, 0.2, 0.2, 0.1]))
+    steps = np.full(frames, step)
+    steps[0] = 0
+    if frames > 1 and rng.random() < PAUSE:
+        begin = int(rng.integers(1, frames))
+        steps[begin : begin + int(rng.integers(1, frames))] = 0
+    shots = tuple(_shot(rng, people, scenes, photos) for _ in range(1 + (cut < frames)))
+    return Plan(seed, shots, cut, tuple(float(m) for m in np.cumsum(steps)), float(rng.uniform(0.3, 0.95)),
+                camera.draw(rng))
+
+
+def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int) -> Shot:
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    count = {"nobody": 0, "several": int(rng.choice([2, 3], p=[0.7, 0.3]))}.get(kind, 1)
+    chosen = list(rng.choice(people, min(count, people), replace=False)) if people else []
+    chosen += [-1] * (count - len(chosen))
+    who = tuple(-1 if rng.random() < PROCEDURAL else int(n) for n in chosen)
+    place, other = _place(rng, scenes, photos), _place(rng, scenes, photos)
+    thing = str(rng.choice(list(THINGS), p=list(THINGS.values()))) if rng.random() < OCCLUDED else ""
+    return Shot(kind, who, place, thing, other, share=float(rng.uniform(0.45, 0.95)), when=float(rng.random()),
+                harmony=float(rng.uniform(0.1, 0.6) * (rng.random() < 0.6)), relit=bool(rng.random() < 0.3),
+                far=float(rng.uniform(0.3, 3.0) * (rng.random() < 0.5)),
+                near=float(rng.uniform(0.4, 1.4) * (rng.random() < 0.12)))
+
+
+def _place(rng: np.random.Generator, scenes: int, photos: int) -> Place:
+    """A painted backdrop or a file; where there are scenes and photographs, as often the one as the other."""
+    kinds = [(name, n) for name, n in (("scene", scenes), ("photo", photos)) if n]
+    painted, which, number = rng.random() < PAINTED, rng.random(), rng.random()
+    if painted or not kinds:
+        return "painted", 0
+    name, n = kinds[int(which * len(kinds))]
+    return name, int(number * n)
+
+
+class Takes:
+    """A seeded source of training clips: `takes.clip(seed, frames, height, width)`.
+
+    people: a folder of RGBA stills (PNG or WebP); scenes, photos: folders of opaque backgrounds, rendered and
+    photographed; None leaves that source out, so `Takes()` is fully procedural. Held-out files are never drawn: see
+    `clips.drawable`. A file that cannot be read is left out, marked in `marks`, and the next one taken instead.
+    Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
+    """
+
+    def __init__(self, people: str | FilePath | None = None, scenes: str | FilePath | None = None,
+                 photos: str | FilePath | None = None, first_seed: int = 60, first_scene: int = 10) -> None:
+        self.files = {
+            "people": drawable(people, "h", first_seed) if people is not None else [],
+            "scene": drawable(scenes, "b", first_scene) if scenes is not None else [],
+            "photo": drawable(photos, "b", first_scene) if photos is not None else [],
+        }
+        # One byte a file, people first: 1 was of no use. A training's workers share it (see `learn.datasets`).
+        self.marks = np.zeros(sum(map(len, self.files.values())), np.uint8)
+
+    def plan(self, seed: int, frames: int) -> Plan:
+        """What `clip` will show."""
+        return plan(seed, frames, *(len(files) for files in self.files.values()))
+
+    def clip(self, seed: int, frames: int, height: int, width: int, filmed: bool = True) -> Clip:
+        """One clip, the same for the same arguments and files. filmed=False leaves the camera's light and damage out.
+
+        Raises UserError for a seed in `HELD_OUT`, and when over 1 % of a folder's files cannot be read.
+        """
+        if seed in HELD_OUT:
+            raise UserError(f"seed {seed}: held out for validation; choose one below {HELD_OUT.start:,}")
+        made = self.plan(seed, frames)
+        parts, names = [], []
+        for k, shot in enumerate(made.shots):
+            moments = made.moments[: made.cut] if k == 0 else made.moments[made.cut :]
+            *part, name = self._staged(made, shot, np.random.default_rng([seed, 6, k]), moments, height, width)
+            parts.append(part)
+            names.append(name)
+        foreground, alpha, background = (np.concatenate(planes) for planes in zip(*parts, strict=True))
+        rng = np.random.default_rng([seed, 7])
+        if filmed:
+            foreground, background = camera.develop(made.look, rng, made.moments, foreground, background)
+        result = composite(foreground, alpha, background)
+        if filmed:
+            result = camera.damage(made.look, rng, result)
+        return Clip("|".join(names) + f"-{seed}", result, alpha, foreground, background)
+
+    def _staged(self, made: Plan, shot: Shot, rng: np.random.Generator, moments: tuple[float, ...], height: int,
+                width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+        """One shot before the camera: foreground (T, H, W, 3) uint8, alpha (T, H, W), background, and its name."""
+        side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
+        shake = [Path(rng, made.look.shake * height, 0.02, 0.12) for _ in range(2)]
+        image, place = self._image(shot.place, side)
+        behind = staging.backdrop(rng, height, width, image, shake, shot.far * height / 144)
+        background = np.stack([behind.view(t) for t in moments])
+        cast = []
+        for number in shot.people:
+            actor, name = self._actor(shot, number, rng, height, width, side)
+            if shot.kind == "passing":
+                staging.pass_by(actor, rng, moments[0] + shot.when * (moments[-1] - moments[0]))
+            staging.shaken(actor, shake)
+            cast.append((actor, name))
+        cast.sort(key=lambda one: staging.head_height(one[0]))  # back to front
+        actors, names = [actor for actor, _ in cast], [name for _, name in cast]
+        tints = [staging.tint(rng) for _ in actors]
+        layers = staging.photographed(actors, tints, moments, made.shutter, height, width)
+        if actors:
+            if shot.harmony:
+                affine = staging.harmony(layers, background, shot.harmony)
+                layers = np.stack([staging.recoloured(layer, affine) for layer in layers])
+            if shot.relit:
+                layers = staging.relit(layers, rng)
+            if shot.near:
+                layers = staging.defocused(layers, shot.near * height / 144)
+        foreground, alpha = straighten(layers)
+        if shot.thing:
+            image, _ = self._image(shot.thing_from, side)
+            thing = staging.thing_in_front(rng, height, width, shot.thing, image, shake)
+            for t, moment in enumerate(moments):
+                alpha[t], background[t] = staging.occluded(alpha[t], background[t], thing.view(moment))
+        return foreground, alpha, background, "+".join([shot.kind, *names, place])
+
+    def _actor(self, shot: Shot, number: int, rng: np.random.Generator, height: int, width: int,
+               side: int) -> tuple[Figure | MovingStill, str]:
+        """Somebody for the shot: a procedural figure (-1) or still `number`, and what it is called."""
+        close = shot.kind == "close"
+        if number < 0:
+            if close:
+                figure = staging.figure_close_up(rng, height, width, shot.share)
+            else:
+                figure = Figure(rng, height, width, bool(rng.random() < clips.WILD))
+            if rng.random() < AWAY:
+                figure.yaw += np.pi
+            return figure, "figure"
+        still, name = self._read("people", number, side, "RGBA")
+        if close:
+            return staging.CloseUp(still, rng, height, width, shot.share), name
+        return MovingStill(still, rng, height, width), name
+
+    def _image(self, place: Place, side: int) -> tuple[np.ndarray | None, str]:
+        """The backdrop of a place, (h, w, 3) uint8, or None if it is to be painted, and what it is called."""
+        kind, number = place
+        return (None, "painted") if kind == "painted" else self._read(kind, number, side, "RGB")
+
+    # -- files that cannot be read ---------------------------------------------------------------------------
+
+    def _read(self, kind: str, number: int, side: int, mode: str) -> tuple[np.ndarray, str]:
+        """File `number` of a kind, or the next one that can be read: uint8 (h, w, 3 or 4), and its name."""
+        files, first = self.files[kind], self._first(kind)
+        for k in range(len(files)):
+            n = (number + k) % len(files)
+            if self.marks[first + n]:
+                continue
+            try:
+                return clips.load(files[n], side, mode), files[n].stem
+            except Exception as error:  # decoders raise nearly anything on broken bytes
+                self.marks[first + n] = 1
+                reason = str(error) if isinstance(error, UserError) else f"{files[n]}: not a readable image"
+                self.check(kind, reason)
+        raise UserError(f"{files[0].parent}: no file of it can be read; copy the folder again")
+
+    def _first(self, kind: str) -> int:
+        """Number of the kind's first file among `marks`."""
+        kinds = list(self.files)
+        return sum(len(self.files[k]) for k in kinds[: kinds.index(kind)])
+
+    def left_out(self, kind: str) -> list[FilePath]:
+        """The files of a kind ("people", "scene", "photo") that turned out to be of no use."""
+        first = self._first(kind)
+        return [file for n, file in enumerate(self.files[kind]) if self.marks[first + n]]
+
+    def check(self, kind: str, reason: str) -> None:
+        """Raises UserError when more than `TOLERATED` of the kind's files are of no use; reason: the last one's."""
+        files, bad = self.files[kind], len(self.left_out(kind))
+        if bad > TOLERATED * len(files):
+            share = f"{100 * bad / len(files):.1f} %, over {100 * TOLERATED:.0f} %"
+            raise UserError(f"{reason.split(';')[0]}; with it {bad:,} of {len(files):,} files of {files[0].parent} are "
+                            f"of no use ({share}); copy the folder again, or remove them")
+
+    def summary(self) -> str:
+        """A line per folder: files, and what was left out. To print after a training."""
+        lines = []
+        for kind, files in self.files.items():
+            if files:
+                bad = self.left_out(kind)
+                names = ", ".join(file.name for file in bad[:3]) + (", …" if len(bad) > 3 else "")
+                lines.append(f"{files[0].parent}: {len(files) - len(bad):,} files"
+                             + (f"; left out {len(bad):,} unreadable ({names})" if bad else ""))
+        return "\n".join(lines)
