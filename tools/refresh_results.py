@@ -4,6 +4,8 @@
 
 Copies the rows to data_samples/results/compare_small.jsonl (with --from), draws compare_small.png beside them and
 brings README.md's table between its two markers up to date. A test holds the table equal to the rows.
+
+compare_small_again.jsonl holds some of the same runs, made once more on another machine: what a single run is worth.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ import argparse
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from bivm_ref import results, viz
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "data_samples" / "results" / "compare_small.jsonl"
+AGAIN = ROWS.with_name("compare_small_again.jsonl")
 MARKERS = ("<!-- comparison: python tools/refresh_results.py -->", "<!-- end of comparison -->")
 SHOWN = ("MAD", "MSE", "Grad", "Conn", "dtSSD", "boundary_MAD")
 
@@ -40,6 +45,8 @@ def block(rows: list[dict]) -> str:
         if {"bivm", arm} <= set(arms):
             lines.append(said(rows, f"{results.LABELS[arm][0].upper()}{results.LABELS[arm][1:]}", arm, "bivm",
                               "the whole BiVM's"))
+    if AGAIN.exists():
+        lines += ["", once_more(rows, results.load(AGAIN))]
     return "\n".join(lines)
 
 
@@ -48,6 +55,19 @@ def said(rows: list[dict], whose: str, arm: str, against: str, what: str) -> str
     seeds = f"{found['seeds']} seeds" if found["seeds"] > 1 else "one seed, so over clips alone"
     return (f"- {whose} is {found['ratio']:.2f} times {what}, 95 % interval {found['low']:.2f} to "
             f"{found['high']:.2f} ({seeds}).")
+
+
+def once_more(rows: list[dict], again: list[dict]) -> str:
+    """The MAD of runs that were made twice, on two machines: the same arm, seed, clips and initial weights."""
+    first = {(row["arm"], row["seed"]): np.mean(row["MAD"]) for row in rows}
+    pairs = [(row["arm"], first[row["arm"], row["seed"]], np.mean(row["MAD"])) for row in again
+             if (row["arm"], row["seed"]) in first]
+    pairs.sort(key=lambda pair: list(results.LABELS).index(pair[0]))
+    each = ", ".join(f"{results.LABELS[arm]} {a:.1f} and {b:.1f}" for arm, a, b in pairs)
+    worst = max(abs(b / a - 1.0) for _, a, b in pairs)
+    return (f"Made twice, on two machines that round bfloat16 sums differently (seed {again[0]['seed']}): {each}. "
+            f"Up to {100 * worst:.0f} % apart with nothing else changed, so a difference of that size between single "
+            "runs says nothing.")
 
 
 def readme(text: str, rows: list[dict]) -> str:
