@@ -109,12 +109,16 @@ def _matte(commands) -> None:
                  ".webm .gif: the composite if --background is given, else alpha) or, for one image, an\n"
                  "image file. Frame rate, size and rotation are the input's; a folder of images becomes\n"
                  "25 frames per second. The foreground is straight colour (not multiplied by alpha) where\n"
-                 "alpha > 0 and black elsewhere; as PNG it is a cut-out (RGBA). Ctrl-C keeps what is done.",
+                 "alpha > 0 and black elsewhere; as PNG it is a cut-out (RGBA). Ctrl-C keeps what is done.\n"
+                 "Without OUT the matte is shown in a window and nothing is written; where no window can be\n"
+                 "opened, a camera's goes to outputs/webcam (or -2, -3, ...) until Ctrl-C.",
                  "bivm-ref matte clip.mp4 out\n"
                  "bivm-ref matte clip.mp4 beach.mp4 --background beach.jpg\n"
-                 "bivm-ref matte portrait.jpg cutout.png --only foreground")
+                 "bivm-ref matte portrait.jpg cutout.png --only foreground\n"
+                 "bivm-ref matte webcam:0 --background beach.jpg")
     p.add_argument("input", metavar="IN", help="a video, a folder of images, an image, or webcam:0")
-    p.add_argument("output", metavar="OUT", help="a folder, a video file or an image file")
+    p.add_argument("output", metavar="OUT", nargs="?",
+                   help="a folder, a video file or an image file; left out: a window")
     engine_options(p)
     p.add_argument("--background", metavar="COLOR|IMAGE",
                    help=f"behind the composite: {COLOURS}; default #00b140")

@@ -15,12 +15,19 @@ def matte(args) -> int:
     from .matte import matte as run
 
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
-    report = run(args.input, args.output, engine, args.background, args.only, args.png, args.overwrite,
-                 progress=True)
+    output, window = args.output, None
+    if output is None:
+        output, window = _window_or_folder(args)
+    if window is not None:
+        from .live import live
+
+        report = live(args.input, engine, args.background, window)
+    else:
+        report = run(args.input, output, engine, args.background, args.only, args.png, args.overwrite, progress=True)
     for warning in report.warnings:
         print(f"bivm-ref: warning: {warning}", file=sys.stderr)
-    names = ", ".join(map(str, report.outputs))
-    if report.interrupted:
+    names = ", ".join(map(str, report.outputs)) or "a window"
+    if report.interrupted and window is None:
         print(f"bivm-ref: interrupted after {frame_text(report.frames)}, kept in {names}", file=sys.stderr)
     rate = report.frames / report.seconds if report.seconds else 0.0
     if args.json:
@@ -29,6 +36,24 @@ def matte(args) -> int:
     else:
         print(f"{frame_text(report.frames)} in {report.seconds:.1f} s ({rate:.2f} per second) -> {names}")
     return 130 if report.interrupted else 0
+
+
+def _window_or_folder(args) -> tuple[Path | None, object | None]:
+    """Where a matte goes for which no OUT was named: (None, an open window), or for a camera (a new folder, None)."""
+    from .live import Window
+
+    chosen = [f"--{name}" for name in ("only", "png", "overwrite") if getattr(args, name)]
+    if chosen:
+        raise UserError(f"{chosen[0]}: is about what is written, but no OUT is named; name a folder or a file")
+    try:
+        return None, Window(f"bivm-ref {args.input}")
+    except UserError as error:
+        if not args.input.startswith("webcam:"):
+            raise UserError(f"{error}; name OUT, a folder or a video file to write") from error
+        names = (Path("outputs") / f"webcam{n}" for n in ("", *(f"-{n}" for n in range(2, 10_000))))
+        folder = next(path for path in names if not path.exists())
+        print(f"bivm-ref: {error}; writing to {folder} until Ctrl-C", file=sys.stderr)
+        return folder, None
 
 
 def info(args) -> None:
