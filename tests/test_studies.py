@@ -198,6 +198,20 @@ def test_missing_arms_leave_their_figures_out():
     assert all(gap["closed"] == {} and "float-bnn" not in gap and "mimicking" not in gap for gap in report["gaps"])
 
 
+def test_exchanged_labels_keep_nothing_not_even_the_place():
+    """Labels that follow from the place alone, the same in every clip, with features that say the place: rolled to the
+    next clip they are still told (1 bit); exchanged they are not, though each clip has all of the next one's."""
+    rng = np.random.default_rng(3)
+    labels = np.tile(np.repeat([0, 1], 12), (60, 1))  # (clips, cells)
+    labels[:, -1] = rng.integers(0, 2, 60)
+    features = np.tile(np.linspace(-1, 1, 24, dtype=np.float32)[:, None], (60, 1, 1))
+    moved = study_encoder.exchanged(labels, seed=0)
+    assert (np.sort(moved, 1) == np.sort(np.roll(labels, 1, 0), 1)).all()
+    assert v_information(features, np.roll(labels, 1, 0)).mean() > 0.6
+    assert abs(v_information(features, moved).mean()) < 0.02
+    assert (study_encoder.exchanged(labels, seed=0) == moved).all()
+
+
 def test_checks_name_what_fails():
     key = ("f4", "relevance", "shuffled", "linear")
     rng = np.random.default_rng(5)
