@@ -24,8 +24,8 @@ from bivm_ref.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-NAMES = "makehuman assets body motion hair garments person figure render jobs sheet __main__".split()
-makehuman, assets, body, motion, hair, garments, person, figure, render, jobs, sheet, command = (
+NAMES = "makehuman assets body motion hair garments person figure render rooms jobs sheet __main__".split()
+makehuman, assets, body, motion, hair, garments, person, figure, render, rooms, jobs, sheet, command = (
     importlib.import_module(f"tools.people.{name}") for name in NAMES)
 
 
@@ -344,7 +344,8 @@ def test_parts_are_drawn_independently(read):
 def test_people_are_the_same_in_every_process(mannequin):
     program = ("import zlib; from dataclasses import replace; from tools.people import assets, figure, hair, person; "
                "a = assets.load({!r}); p = person.draw_person(4, a.targets, a.garments); "
-               "f = figure.Figure(a, replace(p, beard=0, hair=replace(hair.STYLES['wavy'], count=300))); f = f.frame(0.5); "
+               "p = replace(p, beard=0, hair=replace(hair.STYLES['wavy'], count=300)); "
+               "f = figure.Figure(a, p).frame(0.5); "
                "print(zlib.crc32(repr(p).encode()), [zlib.crc32(s.points.tobytes()) for s in f.surfaces + f.strands])")
     said = [subprocess.run([sys.executable, "-c", program.format(str(mannequin))], cwd=ROOT, text=True, check=True,
                            capture_output=True, env=os.environ | {"PYTHONHASHSEED": seed}).stdout for seed in "12"]
@@ -399,6 +400,44 @@ def test_skin_below_clothes_is_not_drawn_and_cloth_lies_outside(read):
     assert dressed.cloths[0].rest[:, 1].min() > -2.0 and np.isfinite(top.points).all()
     skirt = garments.Cloth(read, garments.Cut("skirt", hem=0.0, length=-4.0))
     assert not skirt.hidden(read).any() and -6.0 < skirt.rest[:, 1].min() < -3.0
+
+
+# ── rooms ────────────────────────────────────────────────────────────────────────────────────
+
+def test_kit_places_a_box_along_a_wall():
+    kit = rooms.Kit()
+    kit.place[:3] = np.column_stack([(0, 1, 0), (-1, 0, 0), (0, 0, 1), (3, 0, 0)])  # a wall at x = 3, along y
+    kit.place = rooms.along(kit.place, 2.0)
+    kit.box((0, 0, 0), (1, 0.5, 2), (0.1, 0.2, 0.3))
+    points, faces, colours = kit.meshes()["plain"]
+    assert points.min(axis=0).tolist() == [2.5, 2, 0] and points.max(axis=0).tolist() == [3, 3, 2]
+    assert faces.shape == (6, 4) and colours.tolist() == [[0.1, 0.2, 0.3]] * 6
+    kit.box((0, 0, 0), (1, 1, 1), (0, 0, 0), turn=90)  # about its own middle: the same cube
+    assert kit.meshes()["plain"][1].max() == 15
+    np.testing.assert_allclose(kit.meshes()["plain"][0][8:].min(axis=0), [2, 2, 0], atol=1e-12)
+
+
+def test_turned_things_are_round():
+    kit = rooms.Kit()
+    kit.turned(np.array([1.0, 2, 3]), [0.5, 0.25], [0, 1], (1, 1, 1), "glow")
+    points, faces, _ = kit.meshes()["glow"]
+    radius = np.linalg.norm(points[:, :2] - [1, 2], axis=1)
+    np.testing.assert_allclose(radius, [0.5] * rooms.ROUND + [0.25] * rooms.ROUND)
+    assert faces.shape == (rooms.ROUND, 4) and points[:, 2].tolist() == [3.0] * rooms.ROUND + [4.0] * rooms.ROUND
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_room_has_a_window_and_keeps_within_its_walls(seed):
+    room, again = rooms.draw_room(seed), rooms.draw_room(seed)
+    width, depth, height = room.size
+    assert room.windows and set(room.meshes) <= set(rooms.MATERIALS)
+    for name, (points, faces, colours) in room.meshes.items():
+        assert np.array_equal(points, again.meshes[name][0]) and len(colours) == len(faces)
+        assert faces.min() == 0 and faces.max() == len(points) - 1 and (colours >= 0).all(), name
+        assert (np.abs(points[:, 0]) <= width / 2 + 0.5).all() and (points[:, 1] <= depth + 0.5).all(), name
+        assert (points[:, 2] >= -0.3).all() and (points[:, 2] <= height + 0.3).all(), name
+    assert abs(room.eye[0]) < width / 2 and 0 <= room.eye[1] < depth
+    assert not np.array_equal(rooms.draw_room(seed + 100).eye, room.eye)
 
 
 # ── from two passes to a picture ─────────────────────────────────────────────────────────────
@@ -532,10 +571,21 @@ def fake_blender(monkeypatch):
 
     monkeypatch.setattr(command, "require_blender", lambda: "4.2.0")
     monkeypatch.setattr(render, "render_frame", render_frame)
-    stage = types.ModuleType("tools.people.stage")
+    stage, room_stage = types.ModuleType("tools.people.stage"), types.ModuleType("tools.people.room_stage")
     stage.frame_shot = lambda view, frame: None
+    room_stage.render_room = lambda room, width, height, *_: np.zeros((height, width, 3), np.uint8)
     monkeypatch.setitem(sys.modules, "tools.people.stage", stage)
+    monkeypatch.setitem(sys.modules, "tools.people.room_stage", room_stage)
     return renders
+
+
+def test_scenes_from_the_command_line(tmp_path, fake_blender, capsys):
+    words = ["scene", "--out", str(tmp_path), "--size", "64", "--start", "10", "--count", "2"]
+    assert command.main(words) == 0 and command.main(words) == 0
+    assert capsys.readouterr().out.endswith("0 made, 2 were there\n")
+    assert {path.name: Image.open(path).size for path in tmp_path.glob("*.jpg")} == {
+        "b000010.jpg": (64, 36), "b000011.jpg": (64, 36)}
+    assert sheet.check(tmp_path) == []  # no alpha is asked of a scene
 
 
 def test_person_and_clip_from_the_command_line(mannequin, tmp_path, fake_blender, capsys):
@@ -717,7 +767,7 @@ def test_wrong_options_exit_with_2(words, capsys):
     assert ended.value.code == 2 and "usage: python -m tools.people" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["check", "prepare", "person", "clip", "sheet"])
+@pytest.mark.parametrize("name", ["check", "prepare", "person", "clip", "scene", "sheet"])
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as ended:
         command.main([name, "--help"])

@@ -73,6 +73,27 @@ def make_people(arguments: argparse.Namespace) -> int:
     return work(arguments, "c" if clip else "h", lambda name: all(path.exists() for path in files(name)), make)
 
 
+def make_scenes(arguments: argparse.Namespace) -> int:
+    """`scene`: an opaque background of every seed, 16:9."""
+    require_blender()
+    from .room_stage import render_room
+    from .rooms import draw_room
+
+    jobs.claim(arguments.out, {"size": arguments.size, "samples": arguments.samples})
+
+    def file(name: str) -> Path:
+        return arguments.out / f"{name}.jpg"
+
+    def make(name: str) -> str:
+        start, room = time.time(), draw_room(int(name[1:]))
+        height = round(arguments.size * 9 / 16)
+        jobs.write_picture(file(name), render_room(room, arguments.size, height, arguments.samples, arguments.threads))
+        focus = "out of focus" if room.aperture else "sharp"
+        return f"{focus}, windows: {len(room.windows)}, {time.time() - start:.1f} s"
+
+    return work(arguments, "b", lambda name: file(name).exists(), make)
+
+
 def work(arguments: argparse.Namespace, letter: str, there, make) -> int:
     """Go through the seeds; after a hundred renders, in a fresh process."""
     names = [f"{letter}{seed:06}" for seed in range(arguments.start, arguments.start + arguments.count)]
@@ -165,6 +186,10 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--frames", type=whole(1), default=24, help="of a clip (%(default)s)")
             command.add_argument("--fps", type=whole(1), default=24, help="frames per second (%(default)s)")
 
+    command = add("scene", make_scenes, "Backgrounds: one room per seed, 16:9, without people.")
+    add_common(command, 768)
+    command.add_argument("--samples", type=whole(1), default=24, help="of light, per pixel (%(default)s)")
+
     command = add("sheet", make_sheet, "A contact sheet of a folder's pictures.")
     command.add_argument("folder", type=Path)
     command.add_argument("--out", type=Path, help="where to write (FOLDER/sheet/sheet.png)")
@@ -178,7 +203,7 @@ def add_common(command: argparse.ArgumentParser, size: int) -> None:
     command.add_argument("--out", type=Path, required=True, help="folder to write to; what is there is kept")
     command.add_argument("--start", type=whole(0), default=FIRST_SEED, help="first seed (%(default)s)")
     command.add_argument("--count", type=whole(1), default=1, help="how many seeds (%(default)s)")
-    command.add_argument("--size", type=whole(32, 4096), default=size, help="pixels (%(default)s)")
+    command.add_argument("--size", type=whole(32, 4096), default=size, help="pixels across (%(default)s)")
     command.add_argument("--threads", type=whole(1), default=1, help="of Blender (%(default)s)")
 
 

@@ -38,7 +38,7 @@ def render_frame(person, frame, shot, quality: Quality) -> np.ndarray:
 
     scene = stage.empty_scene()
     stage.build(person, frame, shot)
-    prepare(scene, quality)
+    prepare_cycles(scene, quality.size, quality.size, quality.threads)
     scene.cycles.seed = person.seed % 2**31
     scene.cycles.samples = quality.samples
     scene.cycles.use_denoising, scene.cycles.denoiser = True, "OPENIMAGEDENOISE"
@@ -55,13 +55,13 @@ def render_frame(person, frame, shot, quality: Quality) -> np.ndarray:
     return finish(colour, alpha, person.view.exposure)
 
 
-def prepare(scene, quality: Quality) -> None:
+def prepare_cycles(scene, width: int, height: int, threads: int) -> None:
     """Cycles on the CPU, with as few bounces as people under simple light need."""
     render, cycles = scene.render, scene.cycles
     render.engine, cycles.device = "CYCLES", "CPU"
-    render.resolution_x = render.resolution_y = quality.size
+    render.resolution_x, render.resolution_y = width, height
     render.resolution_percentage, render.film_transparent = 100, True
-    render.threads_mode, render.threads = "FIXED", quality.threads
+    render.threads_mode, render.threads = "FIXED", threads
     render.image_settings.file_format, render.image_settings.color_mode = "OPEN_EXR", "RGBA"
     render.image_settings.color_depth = "32"
     scene.view_settings.view_transform = "Standard"
@@ -140,5 +140,9 @@ def finish(colour: np.ndarray, alpha: np.ndarray, exposure: float) -> np.ndarray
     gain = np.clip(exposure / max(mean, 0.4 * bright, 1e-3), 0.3, 6)  # a small bright spot must not burn out
     lit = filled * gain
     lit = np.where(lit > 0.7, 0.7 + 0.3 * np.tanh((lit - 0.7) / 0.6), lit)  # a soft shoulder, as film has
-    srgb = np.where(lit <= 0.0031308, 12.92 * lit, 1.055 * np.clip(lit, 1e-9, None) ** (1 / 2.4) - 0.055)
-    return np.rint(255 * np.clip(np.dstack([srgb, alpha]), 0, 1)).astype(np.uint8)
+    return np.rint(255 * np.clip(np.dstack([srgb(lit), alpha]), 0, 1)).astype(np.uint8)
+
+
+def srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear light → sRGB (IEC 61966-2-1): person.linear the other way."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 1e-9, None) ** (1 / 2.4) - 0.055)
