@@ -325,7 +325,7 @@ def test_prepared_file_says_what_the_folder_says(data, read):
     assert read.targets["nose/nose-long"][1].tolist() == np.float32([[0, 0, 0.2]]).tolist()
     assert read.garments["shoes01"].hides.tolist() == [1, 2, 3, 7] and read.skin_vertices == 10 * 16 + 13 * 16
     assert assets.summary(read)[2] == (
-        "garments: 1, 0 of them whole outfits; people will wear painted shirts and trousers only")
+        "garments: 1, 0 of them whole outfits; people will wear plain shirts, trousers and skirts")
 
 
 def test_one_seed_is_one_person(read):

@@ -205,5 +205,5 @@ def summary(assets: Assets) -> list[str]:
         f"base mesh: {assets.skin_vertices} vertices of skin, {len(assets.vertices)} in all, {len(assets.bones)} bones",
         f"targets: {len(assets.targets)}, {small} of them small changes of the face",
         f"garments: {len(assets.garments)}, {len(suits)} of them whole outfits"
-        + ("" if suits else "; people will wear painted shirts and trousers only"),
+        + ("" if suits else "; people will wear plain shirts, trousers and skirts"),
     ]
