@@ -24,8 +24,8 @@ from bivm_ref.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-NAMES = "makehuman assets body motion hair garments person figure render rooms jobs sheet __main__".split()
-makehuman, assets, body, motion, hair, garments, person, figure, render, rooms, jobs, sheet, command = (
+NAMES = "makehuman assets body motion hair garments person figure render rooms jobs interrupts sheet __main__".split()
+makehuman, assets, body, motion, hair, garments, person, figure, render, rooms, jobs, interrupts, sheet, command = (
     importlib.import_module(f"tools.people.{name}") for name in NAMES)
 
 
@@ -558,6 +558,33 @@ sys.exit(command.main(["person", "--assets", "none", "--out", {str(tmp_path / "o
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130 and said == "people: stopped; the same command goes on from here\n"
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_blender_has_returned(number):
+    """Blender prints and swallows what is raised within a render; the work must end all the same."""
+    done, before = [], [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt), interrupts.polite():
+        with interrupts.put_off():
+            signal.raise_signal(number)
+            done.append("the render")
+        done.append("never")
+    assert done == ["the render"] and [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    with pytest.raises(KeyboardInterrupt), interrupts.polite():
+        signal.raise_signal(number)  # outside of Blender: at once
+    with interrupts.put_off():  # and no old wish is left over
+        done.append("another render")
+    assert done == ["the render", "another render"]
+
+
+def test_an_ignored_ctrl_c_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts.polite():
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 from bivm_ref.errors import UserError
 
 from . import assets as asset_files
-from . import jobs, sheet
+from . import interrupts, jobs, sheet
 
 BPY = "pip install 'bpy==4.2.*' scipy pillow"
 FIRST_SEED = 1000  # people below 60 and scenes below 10 are for validation and demonstration, never for training
@@ -97,7 +97,7 @@ def make_scenes(arguments: argparse.Namespace) -> int:
 def work(arguments: argparse.Namespace, letter: str, there, make) -> int:
     """Go through the seeds; after a hundred renders, in a fresh process."""
     names = [f"{letter}{seed:06}" for seed in range(arguments.start, arguments.start + arguments.count)]
-    with jobs.polite():
+    with interrupts.polite():
         tally = jobs.run(arguments.out, names, there, make, jobs.say)
     if tally.unfinished:
         jobs.say(f"{tally.text()}; a fresh process goes on")

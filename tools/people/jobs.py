@@ -3,14 +3,12 @@
 What is there already is kept. A file is written beside its name and then renamed, so there are no halves. While a seed
 is in work, a mark `.NAME.trying` stands in the folder: one that is found there later says that the seed brought the
 process down (Blender can crash without an exception), and it is passed over. An exception leaves the mark as well,
-with what it said. Ctrl-C and a polite kill take the mark away.
+with what it said. Ctrl-C and a polite kill (interrupts.py) take the mark away.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -116,19 +114,6 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
                ".jpg": {"format": "JPEG", "quality": 92, "subsampling": 0}, ".png": {"format": "PNG"}}
     with beside(path, "choose another --out") as part:
         Image.fromarray(pixels).save(part, **options[path.suffix])
-
-
-@contextlib.contextmanager
-def polite():
-    """A kill (SIGTERM) ends the work as Ctrl-C does: with its mark taken away."""
-    def stop(number, frame):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def say(text: str) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from . import interrupts
+
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (BT.709)
 BLEED = (1.0, 2.5, 6.0, 16.0, 48.0)  # pixels
 
@@ -81,7 +83,7 @@ def shoot(scene) -> np.ndarray:
 
     with tempfile.TemporaryDirectory() as folder:
         scene.render.filepath = str(Path(folder) / "pass.exr")
-        with silent():
+        with interrupts.put_off(), silent():
             bpy.ops.render.render(write_still=True)
         image = bpy.data.images.load(scene.render.filepath)
         image.colorspace_settings.name = "Non-Color"
