@@ -448,9 +448,10 @@ def test_alpha_is_the_second_pass_and_colour_bleeds_outwards():
     colour = np.dstack([own * c for c in (0.4, 0.2, 0.1)] + [own])
     alpha = own.copy()
     alpha[:, 20] = 0.25
-    picture = render.finish(colour, alpha, exposure=0.2)
-    assert picture[..., 3].tolist() == np.rint(255 * alpha).astype(int).tolist()
     mean = 0.2126 * 0.4 + 0.7152 * 0.2 + 0.0722 * 0.1
+    assert (gain := render.exposure_gain(colour, 0.2)) == pytest.approx(0.2 / mean)
+    picture = render.finish(colour, alpha, gain)
+    assert picture[..., 3].tolist() == np.rint(255 * alpha).astype(int).tolist()
     linear = np.array([0.4, 0.2, 0.1]) * 0.2 / mean  # all below the shoulder
     assert linear.max() < 0.7
     expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
@@ -462,7 +463,9 @@ def test_bright_spot_does_not_burn_out():
     colour[..., 3] = 1
     colour[..., :3] = 0.01
     colour[:2, :, :3] = 4.0
-    picture = render.finish(colour, np.ones((8, 8)), 0.2)
+    gain = render.exposure_gain(colour, 0.2)
+    assert gain == 0.3  # 0.2 / (0.4 · 4.0) = 0.125 is held at the lower end
+    picture = render.finish(colour, np.ones((8, 8)), gain)
     assert picture[0, 0, 0] < 250 and picture[7, 7, 0] > 0
 
 
@@ -587,14 +590,22 @@ def test_an_ignored_ctrl_c_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
+class Renders(list):
+    """The seeds that were rendered, and the gain that each render was given."""
+
+    def __init__(self):
+        self.gains = []
+
+
 @pytest.fixture
 def fake_blender(monkeypatch):
     """Blender and its stage replaced: a render is a picture whose pixels all are the number of renders so far."""
-    renders = []
+    renders = Renders()
 
-    def render_frame(someone, frame, shot, quality):
+    def render_frame(someone, frame, shot, quality, gain=None):
         renders.append(someone.seed)
-        return np.full((quality.size, quality.size, 4), len(renders), np.uint8)
+        renders.gains.append(gain)
+        return np.full((quality.size, quality.size, 4), len(renders), np.uint8), gain or 1.5
 
     monkeypatch.setattr(command, "require_blender", lambda: "4.2.0")
     monkeypatch.setattr(render, "render_frame", render_frame)
@@ -628,6 +639,11 @@ def test_person_and_clip_from_the_command_line(mannequin, tmp_path, fake_blender
     assert command.main(clip) == 0 and fake_blender[2:] == [60, 60, 60, 60]
     assert "c000060: " in (said := capsys.readouterr().out) and "1 made, 0 were there" in said
     assert command.main(clip) == 0 and len(fake_blender) == 6  # nothing is made twice
+    assert fake_blender.gains == [None, None, None, 1.5, 1.5, 1.5]  # all frames of a clip have the first one's
+    (tmp_path / "clips" / "c000060" / "gain.txt").write_text("bright")
+    (tmp_path / "clips" / "c000060" / "0002.webp").unlink()
+    assert command.main(clip) == 2
+    assert "gain.txt: is damaged" in (said := capsys.readouterr().err) and "the same command makes it again" in said
 
     assert command.main([*clip[:-1], "4"]) == 2
     assert "holds pictures made with frames 3, not 4; choose another --out" in capsys.readouterr().err

@@ -63,10 +63,15 @@ def make_people(arguments: argparse.Namespace) -> int:
         person = draw_person(seed, assets.targets, assets.garments)
         figure = Figure(assets, person)
         shot = frame_shot(person.view, figure.frame(0.0))
+        kept = arguments.out / name / "gain.txt"  # of a clip's first frame, for its others
+        gain = jobs.read_number(kept) if clip else None
         for number, path in enumerate(files(name)):
             if not path.exists():  # a clip that was broken off goes on within
                 moment = figure.frame(number / arguments.fps if clip else 0.0)
-                jobs.write_picture(path, render_frame(person, moment, shot, quality))
+                picture, gain = render_frame(person, moment, shot, quality, gain)
+                if clip and not kept.exists():
+                    jobs.write_text(kept, f"{gain!r}\n")
+                jobs.write_picture(path, picture)
         worn = person.outfit or " and ".join(cut.kind for cut in person.pieces)
         return f"{person.view.framing}, hair {person.style}, {worn}, {time.time() - start:.1f} s"
 

@@ -104,8 +104,23 @@ def claim(out: Path, settings: dict) -> None:
                 raise UserError(f"{out}: holds pictures made with {key} {earlier.get(key)}, not {value}; choose "
                                 "another --out, or that value")
         return
+    write_text(path, json.dumps(settings, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     with beside(path, "choose another --out") as part:
-        part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
+
+
+def read_number(path: Path) -> float | None:
+    """The number in a file that write_text made, or None where there is no file."""
+    if not path.exists():
+        return None
+    try:
+        return float(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: is damaged ({error}); delete {path.parent}, and the same command makes it again"
+                        ) from error
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:

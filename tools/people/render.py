@@ -34,8 +34,11 @@ class Quality:
     threads: int = 1
 
 
-def render_frame(person, frame, shot, quality: Quality) -> np.ndarray:
-    """(size, size, 4) uint8 RGBA, straight alpha."""
+def render_frame(person, frame, shot, quality: Quality, gain: float | None = None) -> tuple[np.ndarray, float]:
+    """(size, size, 4) uint8 RGBA with straight alpha, and the gain of its exposure.
+
+    A clip's later frames are given the gain of its first: with one of their own each, the light would flicker.
+    """
     from . import materials, stage  # here, because they import bpy
 
     scene = stage.empty_scene()
@@ -54,7 +57,8 @@ def render_frame(person, frame, shot, quality: Quality) -> np.ndarray:
     scene.view_layers[0].material_override = materials.white()
     scene.world = None
     alpha = np.clip(shoot(scene)[..., 0], 0, 1)
-    return finish(colour, alpha, person.view.exposure)
+    gain = gain or exposure_gain(colour, person.view.exposure)
+    return finish(colour, alpha, gain), gain
 
 
 def prepare_cycles(scene, width: int, height: int, threads: int) -> None:
@@ -113,11 +117,19 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     return gaussian_filter(image, (sigma, sigma, 0)[: image.ndim])
 
 
-def finish(colour: np.ndarray, alpha: np.ndarray, exposure: float) -> np.ndarray:
+def exposure_gain(colour: np.ndarray, exposure: float) -> float:
+    """The factor that brings the person of a colour pass (H, W, 4) to this mean linear brightness."""
+    own, brightness = colour[..., 3], colour[..., :3] @ LUMINANCE
+    mean = brightness.sum() / max(own.sum(), 1e-6)
+    bright = np.percentile(brightness[own > 0.9], 95) if (own > 0.9).any() else 1.0
+    return float(np.clip(exposure / max(mean, 0.4 * bright, 1e-3), 0.3, 6))  # a small bright spot must not burn out
+
+
+def finish(colour: np.ndarray, alpha: np.ndarray, gain: float) -> np.ndarray:
     """Two passes → RGBA.
 
     colour (H, W, 4) float, linear, premultiplied, with the colour pass's own alpha; alpha (H, W) in [0, 1] of the
-    alpha pass; exposure: the mean linear brightness that the person is brought to.
+    alpha pass.
     """
     own = colour[..., 3]
     straight = colour[..., :3] / np.maximum(own, 1e-3)[..., None]
@@ -136,10 +148,6 @@ def finish(colour: np.ndarray, alpha: np.ndarray, exposure: float) -> np.ndarray
         filled[here] = blur(source, sigma)[here] / reach[here, None]
         done |= here
 
-    brightness = colour[..., :3] @ LUMINANCE
-    mean = brightness.sum() / max(own.sum(), 1e-6)
-    bright = np.percentile(brightness[own > 0.9], 95) if (own > 0.9).any() else 1.0
-    gain = np.clip(exposure / max(mean, 0.4 * bright, 1e-3), 0.3, 6)  # a small bright spot must not burn out
     lit = filled * gain
     lit = np.where(lit > 0.7, 0.7 + 0.3 * np.tanh((lit - 0.7) / 0.6), lit)  # a soft shoulder, as film has
     return np.rint(255 * np.clip(np.dstack([srgb(lit), alpha]), 0, 1)).astype(np.uint8)
