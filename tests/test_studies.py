@@ -431,7 +431,7 @@ def test_the_committed_studies_are_whole():
 
 
 def test_the_readme_says_what_the_committed_studies_found():
-    """Its four sentences' figures, each looked up in the JSON."""
+    """The figures of its section, each looked up in the JSON."""
     sections = information_text.read(RESULTS, ["sheet", "encoder", "decoder"])
     before = [gap for gap in sections["encoder"]["gaps"] if (gap["where"], gap["probe"]) == ("before", "linear")]
     gaps = {gap["stage"]: gap for gap in before}
@@ -441,5 +441,15 @@ def test_the_readme_says_what_the_committed_studies_found():
         assert f"{information_text.figure(gaps[stage]['float-bnn'], 2)} at {stage}" in readme
         assert gaps[stage]["float-bnn"]["low"] > 0
     assert f"{information_text.figure(gaps['f4']['mimicking'], 2)} of it" in readme
+    assert f"closes {gaps['f4']['closed']['bivm']['per_cent']['mean']:.0f} per cent of that gap" in readme
+    (f4,) = [row for row in sections["encoder"]["bit_width"] if row["stage"] == "f4"]
+    assert (f"lose {f4['lost']['1']['mean']:.2f} bits at f4, the trained BNN's signs "
+            f"{f4['bnn_lost']['mean']:.2f}") in readme
+    checks = sections["encoder"]["checks"]
+    assert f"all {checks['shuffled']['intervals']} intervals contain 0" in readme
+    assert not checks["shuffled"]["without_zero"]
+    moved = checks["halving"]["moved"]
+    assert {row["measure"] for row in moved} == {"detail"} and f"{len(moved)} of 45 estimates still rise" in readme
+    assert {row["stage"] for row in moved} == {"f3", "f4", "neck"}
     assert f"{information_text.figure(own['ours'], 1)} per cent" in readme
     assert f"{information_text.figure(own['random'], 1)} per cent" in readme
