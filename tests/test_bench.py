@@ -384,3 +384,15 @@ def test_readme_shows_the_times_of_a_file_and_names_its_machine():
     (file,) = re.findall(r"data_samples/timings/[\w.-]+\.json", text)
     assert shown == f"```\n{bench_text.excerpt(json.loads((ROOT / file).read_text(encoding='utf-8')))}\n```\n"
     assert "EPYC" in shown and "512x288, one core" in shown
+
+
+def test_the_readme_says_what_the_second_machine_measured():
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    report = json.loads((ROOT / "data_samples" / "timings" / "x86-64-xeon-2-virtual-cores.json").read_text())
+    ratio = {(*part["size"], row["contender"]): row["ratio"] for part in report["passes"] if part["threads"] == 1
+             for row in part["rows"]}
+    fp32, int8, torch = "onnxruntime RVM fp32", "onnxruntime RVM int8", "torch RVM fp32"
+    assert (f"leads {fp32} by {ratio[512, 288, fp32]:.2f}, {torch} by {ratio[512, 288, torch]:.2f}, and is behind "
+            f"onnxruntime's int8 ({ratio[512, 288, int8]:.2f})") in text
+    assert f"onnxruntime is faster in fp32 too ({ratio[256, 144, fp32]:.2f})" in text
+    assert all(ratio[w, h, int8] < 1 for w, h in ((256, 144), (512, 288), (1280, 720)))
