@@ -364,7 +364,7 @@ def test_options(tmp_path, matte, capfd, clip):
     refused(matte(clip, tmp_path / "out", "--background", tmp_path / "beach.jpg"), "beach.jpg")
     refused(matte(clip, tmp_path / "out.avi"), "out.avi", ".mp4")
     refused(matte(clip, tmp_path / "out.png"), "out.png")
-    for words in (("matte", clip), (), ("nonsense",), ("matte", clip, "out", "--size", "8"),
+    for words in (("matte",), (), ("nonsense",), ("matte", clip, "out", "--size", "8"),
                   ("clips", "out", "--size", "big"), ("evaluate", "--procedural", "0")):
         refused(run(capfd, *words), "--help")
     assert tree(tmp_path) == []
