@@ -67,7 +67,17 @@ def once_more(rows: list[dict], again: list[dict]) -> str:
     worst = max(abs(b / a - 1.0) for _, a, b in pairs)
     return (f"Made twice, on two machines that round bfloat16 sums differently (seed {again[0]['seed']}): {each}. "
             f"Up to {100 * worst:.0f} % apart with nothing else changed, so a difference of that size between single "
-            "runs says nothing.")
+            f"runs says nothing.{exchanged(rows, again)}")
+
+
+def exchanged(rows: list[dict], again: list[dict]) -> str:
+    """What becomes of the first ratio of all when the second runs take the place of the first."""
+    mixed = list({(row["arm"], row["seed"]): row for row in [*rows, *again]}.values())
+    if not {"bivm", "reactnet"} <= {row["arm"] for row in again}:
+        return ""
+    found = results.ratio(mixed, "bivm", "reactnet")
+    return (f" With the second runs in the place of the first, BiVM's MAD is {found['ratio']:.2f} times ReActNet's "
+            f"({found['low']:.2f} to {found['high']:.2f}).")
 
 
 def readme(text: str, rows: list[dict]) -> str:
