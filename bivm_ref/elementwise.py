@@ -31,7 +31,7 @@ ARITHMETIC = {  # what -> operations for each number it makes: additions, multip
     "product": (0, 1, 0, 0),
     "average pool": (3, 1, 0, 0),  # of 2x2
     "sum of 2x2": (3, 0, 0, 0),
-    "upsample": (1.5, 1.5, 0, 0),  # bilinear x2: columns first (half as many numbers), then rows; 1 + 2 each
+    "upsample": (1.5, 0.75, 0, 0),  # bilinear x2: columns first (half as many numbers), then rows; see `packed.ops`
     "count of ones": (1, 0, 0, 0),
     "hard sigmoid": (1, 1, 2, 0),
     "clip": (0, 0, 2, 0),

@@ -114,10 +114,11 @@ class DecoderStage:
         self.parts, self.name, self.conv = parts, name, TwoBranch(parts, f"{name}.conv")
         row = parts.rows[f"{name}.conv.k3"]
         self.scale, self.cout = row.scale, row.cout
-        self.sign_up = parts.threshold(f"{name}.up")
+        self.sign_up = ops.Threshold(parts[f"{name}.up.theta"] * np.float32(16.0))  # see `ops.upsample_rows`
         self.sign_skip = parts.threshold(f"{name}.skip") if self.scale > 1 else None
         self.rgb = ops.Thermometer(parts[f"{name}.rgb.theta"], self.scale)
-        self.gain, self.prelu = parts.gain(name), parts.prelu(name)
+        self.gain = ops.PerChannel(parts[f"{name}.gain"] / np.float32(16.0))
+        self.prelu = parts.prelu(name)
         self.memory = ConvGRU(parts, f"{name}.gru") if self.scale > 1 else None
 
     def __call__(self, x: np.ndarray, skip: np.ndarray | None, sums: dict[int, np.ndarray], active: Active | None,

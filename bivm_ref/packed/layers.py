@@ -102,19 +102,15 @@ class Stem:
     """f1: 3x3, stride 2, 12-bit whole weights, batch norm, PReLU. (H, W, 3) uint8 -> (H/2, W/2, C)."""
 
     def __init__(self, parts: Parts) -> None:
-        self.parts, self.table = parts, ops.stem_table(parts["encoder.f1.weight"])
+        self.parts, self.weight = parts, ops.stem_matrix(parts["encoder.f1.weight"])
         self.norm, self.prelu = parts.affine("encoder.f1", factor=1), parts.prelu("encoder.f1")
 
     def __call__(self, levels: np.ndarray) -> np.ndarray:
         height, width, channels = levels.shape[0] // 2, levels.shape[1] // 2, self.parts.arch.stem
         y = self.parts.memory.floats("f1", height, width, channels)
-        pixels = self.parts.memory.signs("pixels", *levels.shape)
-        pixels.bytes[...] = levels
-        for colour in range(3):
-            pixels.index(colour)  # lay the planes out before several threads ask for them
 
         def strip(top: int, bottom: int) -> None:
-            out = ops.stem_rows(pixels, self.table, top, bottom, y[top:bottom].reshape(-1, channels))
+            out = ops.stem_rows(levels, self.weight, top, bottom, y[top:bottom]).reshape(-1, channels)
             self.prelu(self.norm(out, out))
 
         self.parts.workers.run(strip, height, width * channels)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from bivm_ref.packed.kernels import scratch
 from bivm_ref.packed.planes import SignMap
 
 TILE = 1 << 13  # numbers that a per-channel vector is repeated to; half of it was measured to be slower by half
 
-HALF, ONE, ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
+ZERO, HALF, ONE, TWO, THREE = map(np.float32, (0.0, 0.5, 1.0, 2.0, 3.0))
 
 
 class PerChannel:
@@ -144,20 +145,22 @@ def hard_tanh(x: np.ndarray) -> np.ndarray:
 # -- upsampling --
 
 def upsample_rows(x: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.ndarray:
-    """Rows top .. bottom of bilinear x2 (pixel centres, edges repeated): (H, W, C) -> out (bottom - top, 2W, C).
+    """Rows top .. bottom of bilinear x2, times 16: (H, W, C) -> out (bottom - top, 2W, C); both even.
 
-    top and bottom are even rows of the large map, which is mostly compared or added and then forgotten, and
-    so never built. Columns first, then rows.
+    Pixel centres, edges repeated, columns first, then rows. A number is three quarters of its nearer neighbour and one
+    of the farther: 3 * near + far is four times that with half of the multiplications, and a power of two rounds
+    nothing, so whoever reads the map has a threshold 16 times as large, or a gain 16 times smaller, and the same bits.
+    A strip reads one row more above and below than its own, so the large map need not be kept whole; where only its
+    signs are wanted it is never built.
     """
     height, width, channels = x.shape
     first, last = max(top // 2 - 1, 0), min(bottom // 2 + 1, height)
-    strip = x[first:last]
-    near = np.multiply(strip, np.float32(0.75), out=scratch("up.near", strip.shape, np.float32))
-    far = np.multiply(strip, np.float32(0.25), out=scratch("up.far", strip.shape, np.float32))
+    far = x[first:last]
+    near = np.multiply(far, THREE, out=scratch("up.near", far.shape, np.float32))
     rows = bottom // 2 - top // 2 + 2  # one more row above and below; at the edge of the map, the edge again
     wide = scratch("up.wide", (rows, width, 2 * channels), np.float32)
     inner = items((wide[1:] if top == 0 else wide)[:last - first], channels)  # (rows, width, left or right)
-    column = scratch("up.column", strip.shape, np.float32)
+    column = scratch("up.column", far.shape, np.float32)
     for side, own, other, edge in ((0, slice(channels, None), slice(None, -channels), 0),
                                    (1, slice(None, -channels), slice(channels, None), -1)):
         # In one long row, a step to the next pixel is a step of C numbers; only the edge must be put right.
@@ -169,9 +172,7 @@ def upsample_rows(x: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.n
     if bottom == 2 * height:
         wide[-1] = wide[-2]
     wide = wide.reshape(rows, -1)  # (rows, 2W*C)
-    shape = rows - 2, wide.shape[1]
-    near = np.multiply(wide[1:-1], np.float32(0.75), out=scratch("up.near", shape, np.float32))
-    wide *= np.float32(0.25)
+    near = np.multiply(wide[1:-1], THREE, out=scratch("up.near", (rows - 2, wide.shape[1]), np.float32))
     pairs = out.reshape(rows - 2, 2, -1)
     np.add(near, wide[:-2], out=pairs[:, 0])
     np.add(near, wide[2:], out=pairs[:, 1])
@@ -180,34 +181,32 @@ def upsample_rows(x: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.n
 
 # -- the image --
 
-def stem_table(weight: np.ndarray) -> list[list[np.ndarray]]:
-    """(C, 3, 3, 3) int16 (colour, dy, dx) -> table[tap][colour]: (257, C) float32, weight * (2 * level - 255).
+def stem_matrix(weight: np.ndarray) -> np.ndarray:
+    """(C, 3, 3, 3) int16 (colour, dy, dx) -> (27, C) float32, in the order in which `stem_rows` lays out its patches."""
+    return np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(27, -1), np.float32)
 
-    A pixel is a byte too, so the first layer has its table as well; row 256 is outside, 0, which is mid-grey.
+
+def stem_rows(levels: np.ndarray, weight: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.ndarray:
+    """Rows top .. bottom of the 3x3, stride 2, zero padding, over 2 * level - 255: out (rows, W/2, C) float32.
+
+    levels (H, W, 3) uint8, H and W even; weight of `stem_matrix`. The one convolution that is a matrix product here:
+    three channels of whole levels are no bits, 27 numbers a patch are few to copy, and as each sum is a whole number
+    below 2^24 it is exact in whatever order the library adds. Each row is a product of its own, too small to be
+    shared out between cores.
     """
-    centred = np.append(2 * np.arange(256) - 255, 0).astype(np.float32)
-    taps = weight.reshape(weight.shape[0], 3, 9).transpose(2, 1, 0).astype(np.float32)  # (tap, colour, C)
-    return [[centred[:, None] * w for w in tap] for tap in taps]
-
-
-def stem_rows(pixels: SignMap, table: list[list[np.ndarray]], top: int, bottom: int, out: np.ndarray) -> np.ndarray:
-    """Rows top .. bottom of the 3x3, stride 2, zero padding: out (n, C) float32.
-
-    pixels: the levels (H, W, 3) of an image of even sides, in the memory of a sign map. Each sum is a whole number
-    below 2^24, so exact in whatever order.
-    """
-    rows, width = bottom - top, pixels.width // 2
-    grids = [pixels.index(colour)[:-2].reshape(-1, pixels.row) for colour in range(3)]
-    column = scratch("stem.column", (rows, width), np.intp)
-    term = scratch("stem.term", out.shape, np.float32)
-    for tap, tables in enumerate(table):
-        dy, dx = divmod(tap, 3)  # of the padded plane, in which the pixel itself is at (1, 1)
-        for colour, grid in enumerate(grids):
-            column[...] = grid[2 * top + dy:2 * bottom + dy:2, dx:dx + 2 * width:2]
-            tables[colour].take(column.reshape(-1), 0, term if tap or colour else out, "clip")
-            if tap or colour:
-                out += term
-    return out
+    rows, width = bottom - top, levels.shape[1] // 2
+    seen = scratch("stem.seen", (2 * rows + 1, 2 * width + 1, 3), np.float32)  # a row above, a column on the left
+    seen[:, 0] = 0.0
+    if top == 0:
+        seen[0] = 0.0
+    inner = seen[1 if top == 0 else 0:, 1:]
+    np.multiply(levels[max(2 * top - 1, 0):2 * bottom], TWO, out=inner)
+    inner -= np.float32(255.0)
+    patches = scratch("stem.patches", (rows, width, 3, 9), np.float32)
+    lines = sliding_window_view(seen.reshape(2 * rows + 1, -1), 9, axis=1)[:, ::6]  # three pixels side by side
+    for dy in range(3):
+        patches[:, :, dy] = lines[dy:dy + 2 * rows:2]
+    return np.matmul(patches.reshape(rows, width, 27), weight, out=out)
 
 
 def pooled_sums(levels: np.ndarray) -> dict[int, np.ndarray]:
