@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
+
+import numpy as np
 
 from . import active, claims, information_text, results
 from .ancestors import RVM
@@ -17,6 +20,7 @@ from .packed import weights
 DATA = active.ROOT / "data_samples"
 ROWS, SEARCH = DATA / "results" / "compare_small.jsonl", DATA / "results" / "search_small.jsonl"
 STUDY, TIMINGS = DATA / "results" / "information_small.json", DATA / "timings"
+PEOPLE = DATA / "results" / "people.json"
 
 
 def networks() -> list[Network]:
@@ -54,6 +58,19 @@ def shares_of_zero(path: Path) -> dict[str, float]:
     """{sample clip: MAD / MAD of an all-zero matte}, from the figures kept in a weight file; {} where it has none."""
     figures = weights.load(path)[2].get("figures", {})
     return {clip: figures[clip]["MAD"] / figures[clip]["zero_MAD"] for clip in claims.SAMPLES if clip in figures}
+
+
+def people(path: Path = PEOPLE) -> dict[str, dict[str, dict[str, float]]]:
+    """{network: {"portrait", "astronaut", "people", "empty": its figures, means over the last two's clips}} of the file
+    that tools/refresh_people.py writes. A figure that no clip has is NaN."""
+    found = {}
+    for name, record in json.loads(path.read_text(encoding="utf-8"))["networks"].items():
+        sets: dict[str, list[dict]] = {}
+        for row in record["clips"]:
+            sets.setdefault(row["clip"].partition("/")[0], []).append(row)
+        found[name] = {which: {key: float(np.mean([row[key] for row in rows])) if rows[0][key] is not None else math.nan
+                               for key in ("MAD", "Grad", "dtSSD", "IoU")} for which, rows in sets.items()}
+    return found
 
 
 def reports(folder: Path = TIMINGS) -> list[dict]:

@@ -90,18 +90,30 @@ def info(args) -> None:
 def evaluate(args) -> None:
     from . import evaluate as library
     from .matte import load_engine
+    from .video import IMAGE_SUFFIXES, ImageWriter
+    from .worst import Worst
 
-    if (args.folder is None) == (args.procedural is None):
-        raise UserError("evaluate: reads one thing at a time; give a folder of clips, or --procedural N")
+    if [args.folder, args.procedural, args.people].count(None) != 2:
+        raise UserError("evaluate: reads one thing at a time; give a folder of clips, or --procedural N, or --people D")
+    if (args.people is None) != (args.scenes is None):
+        raise UserError("evaluate: --people and --scenes go together; give both folders")
     if args.procedural is None and (args.wild or args.first_seed is not None):
         raise UserError("evaluate: --wild and --first-seed choose procedural clips; add --procedural N")
+    if args.worst is not None and Path(args.worst).suffix.lower() not in IMAGE_SUFFIXES:
+        raise UserError(f"{args.worst}: --worst writes a picture; name a file that ends in .png or .jpg")
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
+    worst = Worst() if args.worst is not None else None
+    how = {"fast": args.fast, "progress": True, "variant": args.variant, "overlap": args.iou, "worst": worst}
     if args.procedural is not None:
         first = library.HELD_OUT_SEED if args.first_seed is None else args.first_seed
-        rows = library.evaluate_procedural(args.procedural, engine, args.fast, True, first, args.wild,
-                                           args.variant)
+        rows = library.evaluate_procedural(args.procedural, engine, first_seed=first, wild=args.wild, **how)
+    elif args.people is not None:
+        rows = library.evaluate_people(args.people, args.scenes, engine, **how)
     else:
-        rows = library.evaluate_folder(args.folder, engine, args.fast, progress=True, variant=args.variant)
+        rows = library.evaluate_folder(args.folder, engine, **how)
+    if worst is not None:
+        with ImageWriter(Path(args.worst)) as writer:
+            writer.write(worst.sheet())
     sets, mean = library.set_means(rows), library.mean_row(rows)
     if args.json:
         print_json({"clips": rows, "sets": sets, "mean": mean})

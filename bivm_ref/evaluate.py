@@ -1,4 +1,5 @@
-"""Figures of an engine on clips of known alpha: folders in the field's layout, or held-out procedural ones.
+"""Figures of an engine on clips of known alpha: folders in the field's layout, held-out procedural ones, held-out
+rendered people.
 
 A row is {"clip", "frames", "MAD", "MSE", "Grad", "Conn", "dtSSD", "zero_MAD", "ms_per_frame"}: the field's figures
 (see metrics.py), the MAD of a predictor that always answers 0, and the engine's time. Two variants of the figures:
@@ -8,6 +9,7 @@ A row is {"clip", "frames", "MAD", "MSE", "Grad", "Conn", "dtSSD", "zero_MAD", "
            of the published low-resolution sets; fgr_MSE is the foreground's, where alpha > 0, if the clip has fgr
 
 MAD, MSE and Conn are the same in both. RVM's script reads mattes that were saved with 8 bits, here they are float.
+With `overlap` a row has "IoU" too, of alpha > 0.5: higher is better.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import metrics
-from .clips import HELD_OUT, procedural_clip
+from . import held_out_people, metrics
+from .clips import HELD_OUT, Clip, procedural_clip
 from .errors import UserError
 from .evaluation_sets import clip_files, clip_folders, clip_name, clip_pairs, read_foregrounds, read_pairs
+from .worst import Worst
 
-__all__ = ["evaluate_clip", "evaluate_folder", "evaluate_procedural", "figures", "mean_row", "set_means", "table",
+__all__ = ["evaluate_clip", "evaluate_folder", "evaluate_people", "evaluate_procedural", "figures", "mean_row", "set_means", "table",
            "clip_folders", "clip_name", "clip_pairs", "HELD_OUT_SEED"]
 
 HELD_OUT_SEED = HELD_OUT.start + 3_000  # for figures that are reported; those below are for choosing weights by
@@ -49,12 +52,13 @@ VARIANTS = {
 
 
 def evaluate_clip(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], engine, fast: bool = False,
-                  variant: str = "ours", foregrounds: Iterable[np.ndarray] | None = None) -> dict:
+                  variant: str = "ours", foregrounds: Iterable[np.ndarray] | None = None, overlap: bool = False,
+                  worst: Worst | None = None) -> dict:
     """One row. pairs: frames (H, W, 3) uint8 with their alphas (H, W) float32; fast leaves out Grad and Conn.
 
     variant: "ours", "rvm" or "both". foregrounds: the true ones, (H, W, 3) uint8, in the order of the pairs, for
-    fgr_MSE, which is NaN without. Frames are taken one at a time; the alphas of the clip are kept, 8 bytes per pixel
-    and frame.
+    fgr_MSE, which is NaN without. worst: is offered every frame. Frames are taken one at a time; the alphas of the
+    clip are kept, 8 bytes per pixel and frame.
     """
     engine.reset()
     predicted, reference, colour, seconds = [], [], [], 0.0
@@ -63,40 +67,46 @@ def evaluate_clip(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], eng
         start = time.perf_counter()
         mine, foreground = engine.step(frame)
         seconds += time.perf_counter() - start
+        if worst is not None:
+            worst.offer(name, len(predicted), frame, alpha, mine)
         predicted.append(mine)
         reference.append(alpha)
         if painted is not None:
             true = next(painted).astype(np.float32) / np.float32(255)
             colour.append({"fgr_MSE": metrics.foreground_mse(foreground, true, alpha)})
     fgr_mse = metrics.summarise(colour)["fgr_MSE"] if colour else math.nan
-    return figures(name, np.stack(predicted), np.stack(reference), seconds, fast, variant, fgr_mse)
+    return figures(name, np.stack(predicted), np.stack(reference), seconds, fast, variant, fgr_mse, overlap)
 
 
-def figures(name: str, predicted: np.ndarray, reference: np.ndarray, seconds: float,
-            fast: bool = False, variant: str = "ours", fgr_mse: float = math.nan) -> dict:
+def figures(name: str, predicted: np.ndarray, reference: np.ndarray, seconds: float, fast: bool = False,
+            variant: str = "ours", fgr_mse: float = math.nan, overlap: bool = False) -> dict:
     """The row of a clip from its alphas, both (T, H, W) float32, and the foreground's figure if it is known."""
     row = {"clip": name, "frames": len(predicted)}
     for key in VARIANTS[variant]:
         if not (fast and key in SLOW):
             row[key] = fgr_mse if key == "fgr_MSE" else FIGURES[key](predicted, reference)
+    if overlap:
+        row["IoU"] = metrics.iou(predicted, reference)
     row["zero_MAD"] = metrics.mad(np.zeros_like(reference), reference)
     row["ms_per_frame"] = 1e3 * seconds / len(predicted)
     return row
 
 
-def evaluate_folder(root, engine, fast: bool = False, progress: bool = False, variant: str = "ours") -> list[dict]:
+def evaluate_folder(root, engine, fast: bool = False, progress: bool = False, variant: str = "ours",
+                    overlap: bool = False, worst: Worst | None = None) -> list[dict]:
     """A row for every clip below `root`, which may be a clip itself. Raises UserError for a folder without
     clips and for whatever `clip_files` and `clip_pairs` refuse, the former before the first clip is looked at."""
     root = Path(root)
     with_colour = "fgr_MSE" in VARIANTS[variant]
     clips = [(clip_name(clip, root), clip_files(clip, with_colour)) for clip in clip_folders(root)]
     bar = tqdm(clips, unit="clip", desc="evaluate", disable=None if progress else True)
-    return [evaluate_clip(name, read_pairs(files), engine, fast, variant, read_foregrounds(files))
+    return [evaluate_clip(name, read_pairs(files), engine, fast, variant, read_foregrounds(files), overlap, worst)
             for name, files in bar]
 
 
 def evaluate_procedural(count: int, engine, fast: bool = False, progress: bool = False,
-                        first_seed: int = HELD_OUT_SEED, wild: bool = False, variant: str = "ours") -> list[dict]:
+                        first_seed: int = HELD_OUT_SEED, wild: bool = False, variant: str = "ours",
+                        overlap: bool = False, worst: Worst | None = None) -> list[dict]:
     """A row for each of `count` held-out procedural clips: 8 frames, 256x144, seeds from `first_seed` on.
 
     wild: two figures, clutter, hard light (see `procedural_clip`). Raises UserError for seeds outside `HELD_OUT`,
@@ -106,12 +116,24 @@ def evaluate_procedural(count: int, engine, fast: bool = False, progress: bool =
     if seeds[0] not in HELD_OUT or seeds[-1] not in HELD_OUT:
         raise UserError(f"seeds {seeds[0]:,} to {seeds[-1]:,}: not all held out; choose among {HELD_OUT.start:,} to "
                         f"{HELD_OUT.stop - 1:,}")
-    rows = []
-    for seed in tqdm(seeds, unit="clip", desc="evaluate", disable=None if progress else True):
-        clip = procedural_clip(seed, HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH, wild=wild)
-        rows.append(evaluate_clip(clip.name, zip(clip.frames, clip.alpha), engine, fast, variant,
-                                  clip.foreground))
-    return rows
+    made = (procedural_clip(seed, HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH, wild=wild) for seed in seeds)
+    return _evaluate_clips(made, count, engine, fast, progress, variant, overlap, worst)
+
+
+def evaluate_people(people, scenes, engine, fast: bool = False, progress: bool = False, variant: str = "ours",
+                    overlap: bool = False, worst: Worst | None = None) -> list[dict]:
+    """A row for each held-out still of the folder `people` before a room of the folder `scenes`, "people/…", and for
+    each room without anybody, "empty/…": see held_out_people.py, and for what is raised."""
+    count = held_out_people.count(people, scenes)
+    return _evaluate_clips(held_out_people.held_out_clips(people, scenes), count, engine, fast, progress, variant,
+                           overlap, worst)
+
+
+def _evaluate_clips(made: Iterable[Clip], count: int, engine, fast: bool, progress: bool, variant: str, overlap: bool,
+                    worst: Worst | None) -> list[dict]:
+    bar = tqdm(made, total=count, unit="clip", desc="evaluate", disable=None if progress else True)
+    return [evaluate_clip(clip.name, zip(clip.frames, clip.alpha), engine, fast, variant, clip.foreground, overlap, worst)
+            for clip in bar]
 
 
 def mean_row(rows: list[dict]) -> dict:

@@ -1,6 +1,6 @@
 """The studies' figures as tables to read, and the file in which they are kept: data_samples/results/information_*.json.
 
-    {"schema": 1, "sheet": {...}, "encoder": {...}, "encoder_shipped": {...}, "decoder": {...}}
+    {"schema": 2, "sheet": {...}, "encoder": {...}, "encoder_shipped": {...}, "decoder": {...}}
 
 Each section has "date", "command" and "torch" beside what its study found; a run replaces the sections that it makes
 and leaves the others. "encoder" is study 1 on the runs of a comparison, "encoder_shipped" on the two shipped networks.
@@ -18,7 +18,7 @@ from .files import beside
 from .information_sheet import as_text as sheet_text
 from .results import LABELS
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def figure(row: dict | None, digits: int = 3) -> str:
@@ -51,9 +51,9 @@ def encoder_text(section: dict) -> str:
     for measure in ("relevance", "detail"):
         entropy = [section["label_entropy"][stage][measure] for stage in stages]
         for where in ("before", "after"):
-            table = [[LABELS[arm], *(figure(found[stage], 2) for stage in stages)]
+            table = [[LABELS[arm], *(_bound(found[stage]) for stage in stages)]
                      for arm, found in encoder_rows(section, measure, where).items()]
-            lines += [f"{measure} {where} the sign, bits by the linear probe, 95 % intervals",
+            lines += [f"{measure} {where} the sign, bits by the linear probe, 95 % intervals (≥: a lower bound)",
                       *_table([["", *stages], ["H(Y)", *(f"{h:.2f}" for h in entropy)], *table]), ""]
     gaps = [["stage", "sign", "float - BNN", *(f"{LABELS[arm]} closes" for arm in _closers(section)), "mimicking adds"]]
     for gap in section["gaps"]:
@@ -69,12 +69,20 @@ def encoder_text(section: dict) -> str:
     lines += ["relevance lost by the float twin at k bits per channel, by the BNN's signs, and the first k that loses "
               "no more", *_table([head, *widths])]
     shuffled, halving, codes = (section["checks"][name] for name in ("shuffled", "halving", "halving_codes"))
+    bounds = halving["lower_bounds"]
     lines += ["", f"labels exchanged: {shuffled['intervals'] - len(shuffled['without_zero'])} of "
               f"{shuffled['intervals']} intervals contain 0",
-              f"half of the clips: within the interval that half gives, {halving['estimates'] - len(halving['moved'])} "
-              f"of {halving['estimates']} estimates of the linear probe (which learns less from half) and "
-              f"{codes['estimates'] - len(codes['moved'])} of {codes['estimates']} of the k-means codes"]
+              f"half of the clips: all clips' estimate lies in the interval that half gives for {_stayed(halving)} "
+              f"sound ones of the linear probe, {_stayed(codes)} of the k-means codes, {_stayed(bounds)} lower bounds"]
     return "\n".join([*lines, *section["cannot_say"]])
+
+
+def _bound(row: dict) -> str:
+    return ("" if row["sound"] else "≥ ") + figure(row, 2)
+
+
+def _stayed(check: dict) -> str:
+    return f"{check['estimates'] - len(check['moved'])} of {check['estimates']}"
 
 
 def _closers(section: dict) -> list[str]:

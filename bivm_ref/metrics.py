@@ -53,6 +53,17 @@ def conn(pred, true) -> float:
     return 1e-3 * _per_frame(_conn_frame, *_pair(pred, true))
 
 
+def iou(pred, true) -> float:
+    """Overlap of the two sets alpha > 0.5 in all frames together: intersection / union, in [0, 1], **higher** is better.
+
+    A segmentation's figure, not matting's: it says whether the right thing was taken for the foreground. NaN where
+    nothing is.
+    """
+    pred, true = _pair(pred, true)
+    mine, theirs = pred > 0.5, true > 0.5
+    return np.count_nonzero(mine & theirs) / np.count_nonzero(mine | theirs) if theirs.any() else math.nan
+
+
 def dtssd(pred, true, rvm: bool = False) -> float:
     """Temporal error, flicker: 1e2 · sqrt(mean(((p_t − p_{t−1}) − (t_t − t_{t−1}))²)), mean over t = 1 … T−1.
 

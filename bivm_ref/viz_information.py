@@ -50,6 +50,7 @@ def encoder_chart(section: Mapping):
             panel.axhline(0, color="black", linewidth=0.6)
             panel.grid(axis="y", alpha=0.3)
         line[0].set_ylabel("bits, linear probe")
+        line[1].set_ylabel("open: lower bound")
     panels[0][0].legend(fontsize=10, frameon=False)
     _caption(figure, section)
     return figure
@@ -82,13 +83,16 @@ def decoder_chart(section: Mapping):
 
 
 def _series(panel, x, rows, colour: str, mark: str, label: str) -> None:
-    """Means with their intervals as bars; rows without figures are left out."""
+    """Means with their intervals as bars; rows without figures are left out, lower bounds have an open mark."""
     known = [(at, row) for at, row in zip(x, rows) if row["mean"] is not None]
     means = [row["mean"] for _, row in known]
     bars = [[row["mean"] - row["low"] for _, row in known], [row["high"] - row["mean"] for _, row in known]]
     bars = [[max(value, 0.0) for value in side] for side in bars]
     panel.errorbar([at for at, _ in known], means, bars, color=colour, marker=mark, markersize=5, linewidth=1.2,
                    elinewidth=1, label=label or None)
+    bounds = [(at, row["mean"]) for at, row in known if not row.get("sound", True)]
+    if bounds:
+        panel.plot(*zip(*bounds), mark, markersize=5, color=colour, markerfacecolor="white", zorder=3)
 
 
 def _caption(figure, section: Mapping) -> None:

@@ -251,7 +251,8 @@ def test_command_writes_the_report(tmp_path, capfd, monkeypatch):
     assert (code, err) == (0, "") and "64x48, one" in out and "64x48, all cores, 2 threads" in out
     data = json.loads((tmp_path / "t.json").read_text())
     assert sorted(data) == sorted(("schema", "machine", "before", "after", "options", "passes", "engine", "layers"))
-    assert data["options"]["samples"] == ["portrait/com.mp4", "procedural/com.mp4", "rendered/com.mp4"]
+    names = ("astronaut", "portrait", "procedural", "rendered")
+    assert data["options"]["samples"] == [f"{name}/com.mp4" for name in names]
     assert [(part["cores"], part["threads"], len(part["rows"])) for part in data["passes"]] == [
         ("one", 1, 2), ("all", 2, 3)]
     assert sorted(data["engine"]["peak_mb_after_frames"]) == ["1", "3"]

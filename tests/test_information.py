@@ -201,7 +201,8 @@ def test_sections_are_replaced_one_by_one(tmp_path):
     information_text.write(path, {"sheet": {"passed": True}, "decoder": {"a": [1.23456789, float("nan")]}})
     information_text.write(path, {"sheet": {"passed": False}})
     assert information_text.read(path, ["decoder"]) == {"sheet": {"passed": False}, "decoder": {"a": [1.2346, None]}}
-    assert json.loads(path.read_text())["schema"] == 1 and [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert json.loads(path.read_text())["schema"] == information_text.SCHEMA
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):
@@ -214,6 +215,6 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     path.write_text('{"schema": 7}')
     with pytest.raises(UserError, match="not a file of information studies"):
         information_text.write(path, {"sheet": {}})
-    path.write_text('{"schema": 1}')
+    path.write_text(json.dumps({"schema": information_text.SCHEMA}))
     with pytest.raises(UserError, match="no section 'encoder'"):
         information_text.read(path, ["encoder"])

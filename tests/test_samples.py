@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from bivm_ref.video import open_frames
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "data_samples"
-NAMES = ["procedural", "rendered", "portrait"]
+NAMES = ["procedural", "rendered", "portrait", "astronaut"]
+PHOTOGRAPHS = {"portrait": 0, "astronaut": 1}  # their places in the tool's list
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,7 @@ def tool():
     """tools/make_samples.py as a module; it lies outside the package."""
     spec = importlib.util.spec_from_file_location("make_samples", ROOT / "tools" / "make_samples.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
 
@@ -42,7 +45,7 @@ def same_but_for_rounding(one: np.ndarray, other: np.ndarray) -> bool:
 
 def test_all_of_it_is_at_most_five_megabytes():
     sizes = [path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()]
-    assert len(sizes) > 75  # three videos, 72 alphas, sources, sums
+    assert len(sizes) > 100  # four videos, 96 alphas, sources, sums
     assert sum(sizes) <= 5_000_000
 
 
@@ -104,29 +107,36 @@ def bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return top * (1 - v) + (image[i + 1, j] * (1 - u) + image[i + 1, j + 1] * u) * v
 
 
+@pytest.fixture(params=PHOTOGRAPHS)
+def photo(request, tool):
+    found = tool.PHOTOGRAPHS[PHOTOGRAPHS[request.param]]
+    assert found.name == request.param
+    return found
+
+
 @pytest.mark.parametrize("t", [0, 13])
-def test_portrait_alpha_is_the_camera_s_view_of_source_alpha(t, tool):
-    x, y, width = tool.camera(t)
+def test_a_photograph_s_alpha_is_the_camera_s_view_of_source_alpha(t, photo):
+    x, y, width = photo.camera(t)
     rows, columns = np.mgrid[0:288, 0:512] + 0.5  # centres of the view's pixels
-    source = np.asarray(Image.open(SAMPLES / "portrait" / "source" / "alpha.png")).astype(float)
+    source = np.asarray(Image.open(SAMPLES / photo.name / "source" / "alpha.png")).astype(float)
     expected = bilinear(source, x + (columns - 256) * width / 512, y + (rows - 144) * width / 512)
-    assert np.abs(alphas("portrait")[t] - expected).max() <= 1  # Pillow rounds down or up
+    assert np.abs(alphas(photo.name)[t] - expected).max() <= 1  # Pillow rounds down or up
 
 
-def test_portrait_frames_are_the_photograph_s_own_pixels(tool):
-    x, y, width = tool.camera(0)
+def test_frames_are_the_photograph_s_own_pixels(photo):
+    x, y, width = photo.camera(0)
     rows, columns = np.mgrid[0:288, 0:512] + 0.5
-    photo = np.asarray(tool.photograph()).astype(float)
-    frame = next(iter(open_frames(SAMPLES / "portrait" / "com.mp4")))
+    image = np.asarray(photo.image()).astype(float)
+    frame = next(iter(open_frames(SAMPLES / photo.name / "com.mp4")))
     for c in range(3):
-        seen = bilinear(photo[..., c], x + (columns - 256) * width / 512, y + (rows - 144) * width / 512)
+        seen = bilinear(image[..., c], x + (columns - 256) * width / 512, y + (rows - 144) * width / 512)
         assert np.abs(frame[..., c] - seen).mean() < 5
 
 
-def test_portrait_alpha_keeps_to_its_trimap_and_the_trimap_to_its_drawing(tool):
-    folder = SAMPLES / "portrait" / "source"
+def test_a_photograph_s_alpha_keeps_to_its_trimap_and_the_trimap_to_its_drawing(photo):
+    folder = SAMPLES / photo.name / "source"
     trimap, alpha = (read_image(folder / name)[..., 0] for name in ("trimap.png", "alpha.png"))
-    assert (trimap != tool.draw_trimap(512, 600)).mean() < 1e-3  # Pillow's pens change now and then
+    assert (trimap != photo.trimap(*photo.image().size)).mean() < 1e-3  # Pillow's pens change now and then
     assert set(np.unique(trimap)) == {0, 128, 255}
     assert 0.02 < (trimap == 128).mean() < 0.06  # a narrow band: the hand decided the rest
     assert (alpha[trimap == 0] == 0).all() and (alpha[trimap == 255] == 255).all()

@@ -14,7 +14,7 @@ from bivm_ref.clips import HELD_OUT
 from bivm_ref.errors import UserError
 from bivm_ref.learn import branch_gain, encoder_report, features, studies, study_decoder, study_encoder
 from bivm_ref.learn.probe_sheet import QUICK, QUICK_MLP, probe_cases
-from bivm_ref.learn.probes import LINEAR, folds, pointwise, v_information
+from bivm_ref.learn.probes import LINEAR, folds, learning_cost, pointwise, v_information
 from bivm_ref.net import BiVM
 from bivm_ref.net.capture import STAGES, Capture, reader
 from bivm_ref.net.decoder import detail_mask
@@ -142,7 +142,12 @@ def test_the_studies_clips_are_held_out():
 # -- study 1 ------------------------------------------------------------------------------------------------------
 
 
-NO_CHECKS = {"shuffled": {}, "half": {}, "half_tables": {}}
+NO_CHECKS = {"shuffled": {}, "half": {}}
+
+
+def tables_of(values: dict, channels: int = 8) -> dict:
+    return {arm: {seed: {"f4": {"channels": channels, "codes_half": None}} for seed in seeds}
+            for arm, seeds in values.items()}
 
 
 def known_values() -> dict:
@@ -164,7 +169,7 @@ def known_values() -> dict:
 
 
 def test_gaps_and_what_closes_them():
-    report = encoder_report.report(known_values(), {}, NO_CHECKS, {"f4": {}},
+    report = encoder_report.report(known_values(), tables_of(known_values()), NO_CHECKS, {"f4": {}},
                                    study_encoder.Options())
     before, after = report["gaps"]
     assert (before["where"], after["where"]) == ("before", "after")
@@ -186,7 +191,7 @@ def test_per_cent_of_no_gap_is_not_given():
         noise = np.random.default_rng(seed).uniform(-0.1, 0.1, 12)
         place = ("f4", "relevance", "before", "linear")
         values["bnn"][seed][place] = values["float"][seed][place] + noise - noise.mean()
-    before = encoder_report.report(values, {}, NO_CHECKS, {"f4": {}}, study_encoder.Options())["gaps"][0]
+    before = encoder_report.report(values, tables_of(values), NO_CHECKS, {"f4": {}}, study_encoder.Options())["gaps"][0]
     assert before["closed"]["bivm"]["per_cent"] is None
     assert before["closed"]["bivm"]["bits"]["mean"] == pytest.approx(-0.2)
 
@@ -194,7 +199,7 @@ def test_per_cent_of_no_gap_is_not_given():
 def test_missing_arms_leave_their_figures_out():
     values = known_values()
     del values["bnn"], values["no-mimicking"]
-    report = encoder_report.report(values, {}, NO_CHECKS, {"f4": {}}, study_encoder.Options())
+    report = encoder_report.report(values, tables_of(values), NO_CHECKS, {"f4": {}}, study_encoder.Options())
     assert all(gap["closed"] == {} and "float-bnn" not in gap and "mimicking" not in gap for gap in report["gaps"])
 
 
@@ -219,12 +224,57 @@ def test_checks_name_what_fails():
     assert found["intervals"] == 2 and [r["arm"] for r in found["without_zero"]] == ["bivm"]
     values, place = known_values(), ("f4", "relevance", "before", "linear")
     half = {arm: {place: values[arm][0][place][:6].repeat(2) - shift} for arm, shift in (("bnn", 0.0), ("bivm", 0.5))}
-    halved = encoder_report._halving(values, half)
+    options = study_encoder.Options(clips=12, cells=4800)
+    halved = encoder_report._halving(values, half, tables_of(values), options)
     assert halved["estimates"] == 2 and [r["arm"] for r in halved["moved"]] == ["bivm"]
-    full = {arm: {0: {"f4": {"kmeans": 0.5}}} for arm in ("bnn", "bivm")}
-    half = {arm: {"f4": {"kmeans": mean, "kmeans_low": mean - 0.1, "kmeans_high": mean + 0.1}}
-            for arm, mean in (("bnn", 0.55), ("bivm", 0.7))}
-    assert [r["arm"] for r in encoder_report._halving_codes(full, half)["moved"]] == ["bivm"]
+    assert halved["lower_bounds"] == {"estimates": 0, "moved": []}
+    halved = encoder_report._halving(values, half, tables_of(values, channels=100_000), options)
+    assert halved["estimates"] == 0 and halved["lower_bounds"]["estimates"] == 2
+    assert [r["arm"] for r in halved["lower_bounds"]["moved"]] == ["bivm"]
+    coded = {arm: {0: {"f4": {"codes": {"mean": 0.5}, "codes_half": {"mean": mean, "low": mean - 0.1,
+                                                                     "high": mean + 0.1}}}}
+             for arm, mean in (("bnn", 0.55), ("bivm", 0.7))}
+    found = encoder_report._halving_codes(coded)
+    assert found["estimates"] == 2 and [r["arm"] for r in found["moved"]] == ["bivm"]
+
+
+def test_a_lower_bound_is_one_by_its_parameters_and_samples():
+    """63 + 1 weights for each of 8 - 1 logits, from 3/5 of 960 clips of 48 cells: 448 / (2 ln 2 * 27648) = 0.01169."""
+    assert learning_cost(63, 8, 960, 48) == pytest.approx(0.01169, abs=5e-6)
+    row = {"low": 0.10, "high": 0.125}  # half its width is 0.0125
+    assert encoder_report.sound(row, 63, "detail", 960, 48)
+    assert not encoder_report.sound(row, 63, "detail", 480, 48) and encoder_report.sound(row, 63, "relevance", 480, 48)
+
+
+def test_the_learning_cost_is_what_a_probe_loses():
+    """Labels that 4 of 40 channels tell (noise in logits): against the truth, which the others' weights hide, a probe
+    falls short by about its learning cost."""
+    rng = np.random.default_rng(8)
+    clips, cells, channels = 300, 16, 40
+    x = rng.standard_normal((clips, cells, channels)).astype(np.float32)
+    logit = 1.2 * x[..., :4].sum(-1)
+    p = 1.0 / (1.0 + np.exp(-logit))
+    labels = (rng.random(p.shape) < p).astype(int)
+    truth = 1.0 - np.mean(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
+    few = 60
+    cost = learning_cost(channels, 2, few, cells)
+    lost = truth - v_information(x[:few], labels[:few]).mean()
+    gained = v_information(x, labels).mean() - v_information(x[:few], labels[:few]).mean()
+    assert cost == pytest.approx(0.051, abs=1e-3)
+    assert 0.4 * cost < gained < 2.5 * cost and lost > 0
+
+
+def test_codes_are_learned_from_clips_that_are_not_measured():
+    """The centres stand where the first clips are, wherever the others lie."""
+    rng = np.random.default_rng(2)
+    features = rng.standard_normal((20, 50, 3)).astype(np.float32)
+    codes = study_encoder.cluster_codes(features, 5, seed=0)
+    assert codes.shape == (15, 50) and len(np.unique(codes)) == 16
+    half = study_encoder.cluster_codes(features[:12], 5, seed=0)
+    assert np.array_equal(half, codes[:7])
+    far = features.copy()
+    far[5:] += 1000.0  # all beyond the same centre, which no k-means of them all would say
+    assert len(np.unique(study_encoder.cluster_codes(far, 5, seed=0))) == 1
 
 
 @pytest.fixture(scope="module")

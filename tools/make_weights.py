@@ -44,7 +44,8 @@ WEIGHTS = ROOT / "bivm_ref" / "weights"
 HELD_OUT_CLIPS = 32
 SAMPLES = ("portrait", "procedural", "rendered")
 CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": "sample: portrait (photograph)",
-         "procedural": "sample: procedural", "rendered": "sample: rendered person",
+         "astronaut": "sample: astronaut (photograph)", "procedural": "sample: procedural",
+         "rendered": "sample: rendered person",
          "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
 DATA = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
@@ -63,6 +64,9 @@ RECIPES = {
     "small-takes": Recipe(arch="small", bf16=True, seed=31, source="takes", decay=0.6, init="small/model.pt",
                           phases=(Phase(2200, 144, 256, frames=2), Phase(250, 144, 256, batch=2),
                                   Phase(50, 144, 256, batch=1, frames=2, refine=True))),
+    # A teacher for it that has seen takes, too.
+    "small-float-takes": Recipe(arch="small", method="float", bf16=True, seed=41, source="takes", decay=0.6,
+                                init="small-float/model.pt", phases=(Phase(4000, 144, 256, frames=2),)),
     "default": Recipe(arch="default", bf16=True, seed=22, mix=(0.75, 0.25),  # what two cores do in half an hour
                       phases=(Phase(480, 96, 160, frames=2), Phase(30, 144, 256, frames=2))),
 }

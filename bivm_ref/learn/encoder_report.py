@@ -8,6 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bivm_ref.information import summary
+from bivm_ref.learn.features import COLOURS
+from bivm_ref.learn.probes import learning_cost
+
+KINDS = {"relevance": 3, "detail": COLOURS}  # labels of either measure
 
 CANNOT_SAY = (
     "Bits that a probe can read on held-out clips, not information: a real-valued map may keep all of the image.",
@@ -20,19 +24,22 @@ CANNOT_SAY = (
 def report(values: dict, tables: dict, checks: dict, truth: dict, options) -> dict:
     """JSON-ready. values[arm][seed][key] is (clips,), see `study_encoder`.
 
-    rows      mean, low, high of every arm, stage, measure, place and probe: over seeds and clips, both drawn
+    rows      mean, low, high of every arm, stage, measure, place and probe: over seeds and clips, both drawn; of the
+              linear probe also "sound", False for a lower bound (see `probes.learning_cost`)
     gaps      float - bnn, paired, and of it what every other arm closes: bits and per cent; "mimicking" = bivm minus
               no-mimicking
     bit_width per stage: what the float twin loses at k bits, and the first k at which it loses less than the BNN
     tables    the estimators without a probe, per arm, seed and stage
-    checks    intervals with shuffled labels, and estimates on half of the clips
+    checks    intervals with shuffled labels; and what half of the clips says, see `_halving`
     """
     return {"options": dataclasses.asdict(options), "seeds": {arm: sorted(seeds) for arm, seeds in values.items()},
-            "label_entropy": truth, "rows": _rows(values), "gaps": _gaps(values), "bit_width": _bit_width(values),
+            "label_entropy": truth, "rows": _rows(values, tables, options), "gaps": _gaps(values),
+            "bit_width": _bit_width(values),
             "tables": [{"arm": arm, "seed": seed, "stage": stage, **found} for arm, seeds in tables.items()
                        for seed, stages in seeds.items() for stage, found in stages.items()],
-            "checks": {"shuffled": _shuffled(checks["shuffled"]), "halving": _halving(values, checks["half"]),
-                       "halving_codes": _halving_codes(tables, checks["half_tables"])},
+            "checks": {"shuffled": _shuffled(checks["shuffled"]),
+                       "halving": _halving(values, checks["half"], tables, options),
+                       "halving_codes": _halving_codes(tables)},
             "cannot_say": list(CANNOT_SAY)}
 
 
@@ -44,13 +51,21 @@ def stacked(values: dict, arms: Sequence[str], keys: Sequence[tuple]) -> np.ndar
     return np.array([[values[arm][seed][key] for seed in shared] for arm, key in zip(arms, keys, strict=True)])
 
 
-def _rows(values: dict) -> list[dict]:
+def sound(row: dict, channels: int, measure: str, clips: int, cells: int) -> bool:
+    """Whether what a linear probe did not learn, for want of samples, is less than half the width of its interval."""
+    return bool(learning_cost(channels, KINDS[measure], clips, cells) <= (row["high"] - row["low"]) / 2)
+
+
+def _rows(values: dict, tables: dict, options) -> list[dict]:
     rows = []
     for arm, seeds in values.items():
         for key in next(iter(seeds.values())):
             stage, measure, where, probe = key
-            rows.append({"arm": arm, "stage": stage, "measure": measure, "where": where, "probe": probe,
-                         **summary(stacked(values, [arm], [key])[0])})
+            row = summary(stacked(values, [arm], [key])[0])
+            if probe == "linear":
+                channels = next(iter(tables[arm].values()))[stage]["channels"]
+                row["sound"] = sound(row, channels, measure, options.clips, options.cells)
+            rows.append({"arm": arm, "stage": stage, "measure": measure, "where": where, "probe": probe, **row})
     return rows
 
 
@@ -110,23 +125,24 @@ def _shuffled(found: dict) -> dict:
     return {"intervals": len(rows), "without_zero": [r for r in rows if not r["low"] <= 0.0 <= r["high"]]}
 
 
-def _halving(values: dict, found: dict) -> dict:
-    """How many estimates were made on half of the clips, and those whose mean then lies outside the interval that half
-    of the clips give them."""
-    moved, count = [], 0
+def _halving(values: dict, found: dict, tables: dict, options) -> dict:
+    """The sound estimates on half of the clips: how many, and those "moved": the mean of all clips lies outside the
+    interval that half gives. The others, lower bounds, are expected to rise with more clips; the same of them."""
+    checked = {True: [], False: []}
     for arm, keys in found.items():
-        full = values[arm][min(values[arm])]
+        first = min(values[arm])
         for key, clips in keys.items():
-            row, mean = summary(clips[None]), float(full[key].mean())
-            count += 1
-            if not row["low"] <= mean <= row["high"]:
-                moved.append({"arm": arm, "stage": key[0], "measure": key[1], "all_clips": mean, **row})
-    return {"estimates": count, "moved": moved}
+            stage, measure = key[:2]
+            row, mean = summary(clips[None]), float(values[arm][first][key].mean())
+            fit = sound(row, tables[arm][first][stage]["channels"], measure, options.clips // 2, options.cells)
+            checked[fit].append({"arm": arm, "stage": stage, "measure": measure, "all_clips": mean, **row})
+    sides = {fit: {"estimates": len(rows), "moved": [r for r in rows if not r["low"] <= r["all_clips"] <= r["high"]]}
+             for fit, rows in checked.items()}
+    return {**sides[True], "lower_bounds": sides[False]}
 
 
-def _halving_codes(tables: dict, found: dict) -> dict:
-    """The same of the k-means codes, which need no training."""
-    rows = [{"arm": arm, "stage": stage, "all_clips": tables[arm][min(tables[arm])][stage]["kmeans"],
-             "mean": half["kmeans"], "low": half["kmeans_low"], "high": half["kmeans_high"]}
-            for arm, stages in found.items() for stage, half in stages.items()]
+def _halving_codes(tables: dict) -> dict:
+    """The same of the k-means codes, which need no training: all sound."""
+    rows = [{"arm": arm, "stage": stage, "all_clips": found["codes"]["mean"], **found["codes_half"]}
+            for arm, seeds in tables.items() for stage, found in seeds[min(seeds)].items() if found["codes_half"]]
     return {"estimates": len(rows), "moved": [r for r in rows if not r["low"] <= r["all_clips"] <= r["high"]]}

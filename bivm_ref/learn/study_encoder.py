@@ -13,16 +13,16 @@ cause good mattes: better networks have more at the output by definition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from bivm_ref.clips import Clip
 from bivm_ref.errors import UserError
 from bivm_ref.information import (
     FEWEST_CLIPS,
+    SAMPLES_PER_CODE,
     clip_tables,
     corrected_information,
     entropy,
@@ -93,15 +93,16 @@ def frame_size(path: Path) -> tuple[int, int]:
 
 # -- one network ----------------------------------------------------------------------------------------------------
 
-def measure(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options: Options
+def measure(model: BiVM, maps: dict[str, np.ndarray], cells: dict[str, Cells], options: Options
             ) -> tuple[dict[Key, np.ndarray], dict[str, dict]]:
-    """({key: bits of every clip (clips,)}, {stage: what the tables say})."""
+    """maps: what `capture` found, {stage: (clips, cells, C)}, before the sign -> ({key: bits of every clip (clips,)},
+    {stage: what the tables say})."""
     values, tables = {}, {}
-    for stage, before in capture(model, clips, cells).items():
-        maps = {"before": before}
+    for stage, before in maps.items():
+        places = {"before": before}
         if model.binary:
-            maps["after"] = after_sign(model, stage, before)
-        for where, features in maps.items():
+            places["after"] = after_sign(model, stage, before)
+        for where, features in places.items():
             for name, field in LABELS.items():
                 for kind in ("linear", "mlp") if options.mlp and name == "relevance" else ("linear",):
                     values[stage, name, where, kind] = v_information(features, getattr(cells[stage], field),
@@ -110,17 +111,26 @@ def measure(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options
             for bits in BITS:
                 values[stage, "relevance", f"{bits} bit", "linear"] = v_information(
                     quantize(before, bits), cells[stage].classes, LINEAR, options.seed)
-        tables[stage] = table_figures(before, maps.get("after"), cells[stage].classes, options.seed)
+        tables[stage] = table_figures(before, places.get("after"), cells[stage].classes, options.seed)
     return values, tables
 
 
 def table_figures(before: np.ndarray, after: np.ndarray | None, classes: np.ndarray, seed: int) -> dict[str, float]:
-    """The estimators without a probe: `code_figures`, and for binary maps (of the float twin: each channel compared
-    with its median) "groups", the mean over groups of 8 channels, with "group_entropy" = I(X; Z).
+    """The estimators without a probe: "codes", the `code_figures` of three quarters of the clips, "codes_half" of half
+    of those, and for binary maps (of the float twin: each channel compared with its median) "groups", the mean over
+    groups of 8 channels, with "group_entropy" = I(X; Z).
 
-    A null is what the same estimator says of clips with exchanged labels. Groups need 2560 samples: None with fewer.
+    A null is what the same estimator says of clips with exchanged labels. Codes need 160 samples to learn from, groups
+    2560 in all: None with fewer.
     """
-    found = {**code_figures(before, classes, seed), "groups": None, "groups_null": None, "group_entropy": None}
+    found: dict = {"channels": before.shape[-1], "codes": None, "codes_half": None, "groups": None,
+                   "groups_null": None, "group_entropy": None}
+    quarter = len(before) // 4
+    if len(before) - quarter >= FEWEST_CLIPS and quarter * before.shape[1] >= SAMPLES_PER_CODE * CODES:
+        codes, labels = cluster_codes(before, quarter, seed), classes[quarter:]
+        found["codes"], half = code_figures(codes, labels), len(codes) // 2
+        if half >= FEWEST_CLIPS:
+            found["codes_half"] = code_figures(codes[:half], labels[:half])
     if classes.size >= 2560:
         signs = after if after is not None else np.where(before > np.median(before, (0, 1)), 1.0, -1.0)
         groups = np.moveaxis(group_codes(signs), -1, 0)  # (C/8, clips, cells)
@@ -131,21 +141,28 @@ def table_figures(before: np.ndarray, after: np.ndarray | None, classes: np.ndar
     return found
 
 
-def code_figures(features: np.ndarray, classes: np.ndarray, seed: int) -> dict[str, float]:
-    """I(code; alpha class) of 16 k-means codes of z-scored features: "kmeans" with its interval and its null."""
-    flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
-    scaled = ((features - flat.mean(0)) / np.maximum(flat.std(0), 1e-6)).clip(-8, 8)
-    codes = nearest(scaled, kmeans(scaled.reshape(len(flat), -1), CODES, seed))
+def cluster_codes(features: np.ndarray, learn: int, seed: int) -> np.ndarray:
+    """16 k-means codes of z-scored features (clips, cells, C) -> (clips - learn, cells): centres from the first `learn`
+    clips, codes of the others. So the code is a function that no measured clip had a part in, and the same one whether
+    all of those are measured or half."""
+    learned = features[:learn].reshape(-1, features.shape[-1]).astype(np.float64)
+    mean, std = learned.mean(0), np.maximum(learned.std(0), 1e-6)
+    centres = kmeans(((learned - mean) / std).clip(-8, 8), CODES, seed)
+    return nearest(((features[learn:] - mean) / std).clip(-8, 8), centres)
+
+
+def code_figures(codes: np.ndarray, classes: np.ndarray) -> dict[str, float]:
+    """I(code; alpha class), both (clips, cells), with its interval and its null."""
     point, low, high = estimate(clip_tables(codes, classes, (CODES, CLASSES)))
-    return {"kmeans": float(point), "kmeans_low": float(low), "kmeans_high": float(high),
-            "kmeans_null": permutation_null(codes, classes, (CODES, CLASSES))[0]}
+    return {"mean": float(point), "low": float(low), "high": float(high),
+            "null": permutation_null(codes, classes, (CODES, CLASSES))[0]}
 
 
-def shuffled(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options: Options) -> dict[Key, np.ndarray]:
+def shuffled(maps: dict[str, np.ndarray], cells: dict[str, Cells], options: Options) -> dict[Key, np.ndarray]:
     """The linear probe of every stage with each clip's features beside the next clip's labels: nothing to be read."""
     return {(stage, "relevance", "shuffled", "linear"): v_information(
         features, exchanged(cells[stage].classes, options.seed), LINEAR, options.seed)
-        for stage, features in capture(model, clips, cells).items()}
+        for stage, features in maps.items()}
 
 
 def exchanged(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -171,35 +188,31 @@ def study(networks: Networks, options: Options, tick: Callable[[str], None] = la
     clips = list(held_out_clips(options.clips, options.frames, options.height, options.width))
     codes = colour_codes(clips, options.seed)
     cells = {stage: choose_cells(clips, stage, options.cells, codes, options.seed) for stage in options.stages}
-    half = {stage: _first_half(which) for stage, which in cells.items()}
     tick("clips")
     values: dict[str, dict[int, dict[Key, np.ndarray]]] = {}
     tables: dict[str, dict[int, dict]] = {}
-    checks: dict[str, dict[str, dict]] = {"shuffled": {}, "half": {}, "half_tables": {}}
+    checks: dict[str, dict[str, dict]] = {"shuffled": {}, "half": {}}
     for arm, seed, model in _loaded(networks):
-        found, tabled = measure(model, clips, cells, options)
+        maps = capture(model, clips, cells)
+        found, tabled = measure(model, maps, cells, options)
         values.setdefault(arm, {})[seed], tables.setdefault(arm, {})[seed] = found, tabled
         if seed == min(networks[arm]):
-            checks["shuffled"][arm] = shuffled(model, clips, cells, options)
-            on_half = measure_half(model, clips[:len(clips) // 2], half, options)
-            checks["half"][arm], checks["half_tables"][arm] = on_half
+            checks["shuffled"][arm] = shuffled(maps, cells, options)
+            checks["half"][arm] = measure_half(maps, cells, options)
         tick(f"{arm} {seed}")
     truth = {stage: {name: float(entropy(np.bincount(getattr(which, field).ravel())))
                      for name, field in LABELS.items()} for stage, which in cells.items()}
     return report(values, tables, checks, truth, options)
 
 
-def measure_half(model: BiVM, clips: Sequence[Clip], cells: dict[str, Cells], options: Options
-                 ) -> tuple[dict[Key, np.ndarray], dict[str, dict]]:
-    """What `measure` finds by the linear probe and by k-means codes on half of the clips; nothing for too few."""
-    values, tables = {}, {}
-    if len(clips) >= FEWEST_CLIPS:
-        for stage, features in capture(model, clips, cells).items():
-            for name, field in LABELS.items():
-                values[stage, name, "before", "linear"] = v_information(features, getattr(cells[stage], field), LINEAR,
-                                                                        options.seed)
-            tables[stage] = code_figures(features, cells[stage].classes, options.seed)
-    return values, tables
+def measure_half(maps: dict[str, np.ndarray], cells: dict[str, Cells], options: Options) -> dict[Key, np.ndarray]:
+    """What `measure` finds by the linear probe on the first half of the clips; nothing for too few."""
+    half = options.clips // 2
+    if half < FEWEST_CLIPS:
+        return {}
+    return {(stage, name, "before", "linear"): v_information(
+        features[:half], getattr(cells[stage], field)[:half], LINEAR, options.seed)
+        for stage, features in maps.items() for name, field in LABELS.items()}
 
 
 def _loaded(networks: Networks) -> Iterator[tuple[str, int, BiVM]]:
@@ -211,8 +224,3 @@ def _loaded(networks: Networks) -> Iterator[tuple[str, int, BiVM]]:
                 raise UserError(f"{path}: another architecture than the other networks'; compare runs of one preset")
             arch = model.arch
             yield arm, seed, model
-
-
-def _first_half(cells: Cells) -> Cells:
-    half = len(cells.classes) // 2
-    return Cells(*(getattr(cells, name)[:half] for name in ("frame", "row", "column", "classes", "colour")))

@@ -182,7 +182,7 @@ def upsample_rows(x: np.ndarray, top: int, bottom: int, out: np.ndarray) -> np.n
 # -- the image --
 
 def stem_matrix(weight: np.ndarray) -> np.ndarray:
-    """(C, 3, 3, 3) int16 (colour, dy, dx) -> (27, C) float32, in the order in which `stem_rows` lays out its patches."""
+    """(C, 3, 3, 3) int16 (colour, dy, dx) -> (27, C) float32, in the order of `stem_rows`' patches."""
     return np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(27, -1), np.float32)
 
 

@@ -1,0 +1,59 @@
+"""Rendered people that no training saw, before rendered rooms that none saw: clips of known alpha, and empty rooms.
+
+The stills and rooms of `tools/people` are numbered: h000000 to h000059 and b000000 to b000009 are held out, which
+`clips.drawable` sees to. Still n stands in room n mod 10, set in motion by `clips.still_clip` from a seed that is held
+out as well. A room with nobody in it has alpha 0 everywhere, so its MAD is its mean alpha, times 1e3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .clips import HELD_OUT, Clip, background_clip, load, still_clip
+from .errors import UserError
+
+PEOPLE, ROOMS = 60, 10  # numbers below these are held out
+FRAMES, HEIGHT, WIDTH = 8, 288, 512
+FIRST_SEED = HELD_OUT.start + 20_000  # of the clips with people; with nobody, 1,000 further on
+
+
+def held_out_files(folder: str | Path, letter: str, below: int) -> list[Path]:
+    """The images of a folder whose names are `letter` + six digits, less than `below`, sorted. UserError if there is
+    none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give one that tools/people rendered")
+    names = re.compile(rf"{letter}(\d{{6}})\.(png|webp|jpg|jpeg)", re.IGNORECASE)
+    files = [file for file in sorted(folder.iterdir()) if (m := names.fullmatch(file.name)) and int(m[1]) < below]
+    if not files:
+        raise UserError(f"{folder}: no held-out image, {letter}000000 to {letter}{below - 1:06d}, in it; render them with "
+                        "tools/people")
+    return files
+
+
+def held_out_clips(people: str | Path, scenes: str | Path, frames: int = FRAMES, height: int = HEIGHT,
+                   width: int = WIDTH) -> Iterator[Clip]:
+    """A clip for each held-out still ("people/h000012 b000002"), then one for each room alone ("empty/b000002").
+
+    Raises UserError for a folder without such files and for a file that cannot be read.
+    """
+    stills, rooms = held_out_files(people, "h", PEOPLE), held_out_files(scenes, "b", ROOMS)
+    for file in stills:
+        number = int(file.stem[1:])
+        room = rooms[number % len(rooms)]
+        background = background_clip(FIRST_SEED + number, frames, height, width, load(room, 1024, "RGB"))
+        yield still_clip(load(file, 768, "RGBA"), FIRST_SEED + number, frames, height, width, background,
+                         name=f"people/{file.stem} {room.stem}")
+    for room in rooms:
+        seed = FIRST_SEED + 1_000 + int(room.stem[1:])
+        seen = background_clip(seed, frames, height, width, load(room, 1024, "RGB"))
+        yield Clip(f"empty/{room.stem}", seen, np.zeros(seen.shape[:3], np.float32), seen)
+
+
+def count(people: str | Path, scenes: str | Path) -> int:
+    """How many clips `held_out_clips` makes."""
+    return len(held_out_files(people, "h", PEOPLE)) + len(held_out_files(scenes, "b", ROOMS))

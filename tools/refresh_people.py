@@ -1,0 +1,106 @@
+"""How the networks do on people: the table in README.md, its data, and the picture of the worst frames.
+
+    python tools/refresh_people.py measure --people PEOPLE --scenes SCENES [NETWORK ...]
+    python tools/refresh_people.py readme
+
+PEOPLE and SCENES are folders that tools/people rendered, with its held-out numbers (people 0-59, rooms 0-9). `measure`
+runs the named networks (all of NETWORKS without a name) on them and on the two photographs of data_samples, puts the
+figures into data_samples/results/people.json beside those that it holds, and for the shipped network draws
+worst_frames.jpg. `readme` brings the table between its two markers up to date; a test holds it equal to the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from bivm_ref import claims_data, evaluate
+from bivm_ref.files import beside
+from bivm_ref.matte import load_engine
+from bivm_ref.video import ImageWriter
+from bivm_ref.worst import Worst
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ROOT / "bivm_ref" / "weights"
+RESULTS = ROOT / "data_samples" / "results"
+FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
+PHOTOGRAPHS = ("portrait", "astronaut")
+NETWORKS = {  # name -> (what it is, engine, file)
+    "small": ("`small`, shipped", "packed", "small.safetensors"),
+    "small-float": ("its float twin", "torch", "training/small-float.pt"),
+    "small-takes": ("`small` trained on with takes, not shipped", "torch", "training/small-takes.pt"),
+}
+SHIPPED = "small"
+MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")
+
+
+def measure(name: str, people: str, scenes: str, worst: Worst | None) -> dict:
+    """Every clip's figures of one network: {"file", "sha256", "engine", "date", "size", "clips"}."""
+    _, kind, file = NETWORKS[name]
+    engine = load_engine(kind, WEIGHTS / file)
+    rows = [row for photo in PHOTOGRAPHS
+            for row in evaluate.evaluate_folder(ROOT / "data_samples" / photo, engine, overlap=True)]
+    rows += evaluate.evaluate_people(people, scenes, engine, progress=True, overlap=True, worst=worst)
+    kept = [{key: value if isinstance(value, (str, int)) else None if np.isnan(value) else round(value, 3)
+             for key, value in row.items() if key != "ms_per_frame"} for row in rows]
+    return {"file": file, "sha256": hashlib.sha256((WEIGHTS / file).read_bytes()).hexdigest(), "engine": kind,
+            "date": datetime.now(timezone.utc).date().isoformat(), "size": engine.size, "clips": kept}
+
+
+def table(networks: dict[str, dict]) -> str:
+    """networks: of `claims_data.people`. A row for each: the photographs one by one, means over the rendered people and over the empty rooms."""
+    lines = ["| network | portrait | astronaut | 60 rendered people | Grad | dtSSD | 10 empty rooms, mean alpha |",
+             "|---|---|---|---|---|---|---|"]
+    for name, (what, _, _) in NETWORKS.items():
+        if name in networks:
+            of, people = networks[name], networks[name]["people"]
+            cells = [f"{row['MAD']:.0f} ({row['IoU']:.2f})" for row in (*(of[photo] for photo in PHOTOGRAPHS), people)]
+            cells += [f"{people['Grad']:.1f}", f"{people['dtSSD']:.1f}", f"{of['empty']['MAD'] / 1e3:.3f}"]
+            lines.append(f"| {what} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def readme(text: str, networks: dict[str, dict]) -> str:
+    """README.md's text with the table between its markers made anew."""
+    head, _, rest = text.partition(MARKERS[0])
+    _, _, tail = rest.partition(MARKERS[1])
+    return f"{head}{MARKERS[0]}\n{table(networks)}\n{MARKERS[1]}{tail}"
+
+
+def read() -> dict[str, dict]:
+    return json.loads(FILE.read_text(encoding="utf-8"))["networks"] if FILE.exists() else {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("measure", "readme"))
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(NETWORKS))
+    parser.add_argument("--people", metavar="D")
+    parser.add_argument("--scenes", metavar="D")
+    args = parser.parse_args()
+    if unknown := set(args.networks) - set(NETWORKS):
+        parser.error(f"unknown network {min(unknown)}; choose among {', '.join(NETWORKS)}")
+    if args.what == "measure":
+        if not args.people or not args.scenes:
+            parser.error("measure needs --people and --scenes, folders that tools/people rendered")
+        for name in args.networks or NETWORKS:
+            worst = Worst() if name == SHIPPED else None
+            networks = {**read(), name: measure(name, args.people, args.scenes, worst)}
+            lines = ",\n".join(f" {json.dumps(key)}: " + json.dumps(value).replace('{"clip"', '\n  {"clip"')
+                               for key, value in networks.items())
+            with beside(FILE, "check the folder") as part:
+                part.write_text('{"schema": 1, "networks": {\n' + lines + "\n}}\n", encoding="utf-8")
+            if worst is not None:
+                with ImageWriter(PICTURE) as writer:
+                    writer.write(worst.sheet())
+    path = ROOT / "README.md"
+    path.write_text(readme(path.read_text(encoding="utf-8"), claims_data.people(FILE)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
