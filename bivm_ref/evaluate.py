@@ -28,8 +28,8 @@ from .errors import UserError
 from .evaluation_sets import clip_files, clip_folders, clip_name, clip_pairs, read_foregrounds, read_pairs
 from .worst import Worst
 
-__all__ = ["evaluate_clip", "evaluate_folder", "evaluate_people", "evaluate_procedural", "figures", "mean_row", "set_means", "table",
-           "clip_folders", "clip_name", "clip_pairs", "HELD_OUT_SEED"]
+__all__ = ["evaluate_clip", "evaluate_folder", "evaluate_people", "evaluate_procedural", "figures", "mean_row",
+           "set_means", "table", "clip_folders", "clip_name", "clip_pairs", "HELD_OUT_SEED"]
 
 HELD_OUT_SEED = HELD_OUT.start + 3_000  # for figures that are reported; those below are for choosing weights by
 HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH = 8, 144, 256
@@ -132,8 +132,8 @@ def evaluate_people(people, scenes, engine, fast: bool = False, progress: bool =
 def _evaluate_clips(made: Iterable[Clip], count: int, engine, fast: bool, progress: bool, variant: str, overlap: bool,
                     worst: Worst | None) -> list[dict]:
     bar = tqdm(made, total=count, unit="clip", desc="evaluate", disable=None if progress else True)
-    return [evaluate_clip(clip.name, zip(clip.frames, clip.alpha), engine, fast, variant, clip.foreground, overlap, worst)
-            for clip in bar]
+    return [evaluate_clip(clip.name, zip(clip.frames, clip.alpha), engine, fast, variant, clip.foreground, overlap,
+                          worst) for clip in bar]
 
 
 def mean_row(rows: list[dict]) -> dict:

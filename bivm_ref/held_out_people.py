@@ -30,8 +30,8 @@ def held_out_files(folder: str | Path, letter: str, below: int) -> list[Path]:
     names = re.compile(rf"{letter}(\d{{6}})\.(png|webp|jpg|jpeg)", re.IGNORECASE)
     files = [file for file in sorted(folder.iterdir()) if (m := names.fullmatch(file.name)) and int(m[1]) < below]
     if not files:
-        raise UserError(f"{folder}: no held-out image, {letter}000000 to {letter}{below - 1:06d}, in it; render them with "
-                        "tools/people")
+        raise UserError(f"{folder}: no held-out image, {letter}000000 to {letter}{below - 1:06d}, in it; render them "
+                        "with tools/people")
     return files
 
 

@@ -54,14 +54,16 @@ def conn(pred, true) -> float:
 
 
 def iou(pred, true) -> float:
-    """Overlap of the two sets alpha > 0.5 in all frames together: intersection / union, in [0, 1], **higher** is better.
+    """Overlap of the two sets alpha > 0.5 in all frames together: intersection / union, in [0, 1]; higher is better.
 
     A segmentation's figure, not matting's: it says whether the right thing was taken for the foreground. NaN where
     nothing is.
     """
     pred, true = _pair(pred, true)
     mine, theirs = pred > 0.5, true > 0.5
-    return np.count_nonzero(mine & theirs) / np.count_nonzero(mine | theirs) if theirs.any() else math.nan
+    if not theirs.any():
+        return math.nan
+    return np.count_nonzero(mine & theirs) / np.count_nonzero(mine | theirs)
 
 
 def dtssd(pred, true, rvm: bool = False) -> float:

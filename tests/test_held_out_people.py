@@ -73,7 +73,8 @@ def test_overlap_by_hand():
     """Four pixels: both, mine alone, theirs alone, neither -> 1 / 3. Exactly 0.5 is outside."""
     mine, theirs = np.array([[0.9, 0.6, 0.5, 0.0]]), np.array([[0.51, 0.5, 1.0, 0.2]])
     assert metrics.iou(mine, theirs) == pytest.approx(1 / 3)
-    assert metrics.iou(np.stack([mine, mine]), np.stack([theirs, mine])) == pytest.approx(3 / 5)  # of all frames together
+    both = metrics.iou(np.stack([mine, mine]), np.stack([theirs, mine]))
+    assert both == pytest.approx(3 / 5)  # of all frames together
     assert metrics.iou(np.zeros((2, 2)), np.ones((2, 2))) == 0.0
     assert math.isnan(metrics.iou(np.ones((2, 2)), np.zeros((2, 2))))
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from bivm_ref.arch import preset
-from bivm_ref.packed import tune
+from bivm_ref.packed import PackedBiVM, kernels, tune
 from bivm_ref.packed.kernels import Table
+from bivm_ref.packed.memory import aligned
 from bivm_ref.packed.run import Memory, Workers
 
 RNG = np.random.default_rng(0)
@@ -94,3 +95,24 @@ def test_the_budget_goes_where_it_saves_most(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("kernel", ["xor", "table", "table4"])
 def test_a_kernel_that_was_asked_for_is_taken(kernel: str) -> None:
     assert {c.kernel for c in tune.choose(ARCH, TENSORS, kernel).values()} == {kernel}
+
+
+@pytest.mark.parametrize("shape, dtype", [(7, np.uint8), ((3, 5), np.float32), ((2, 3, 4), np.intp), (1, np.int8)])
+def test_memory_begins_on_a_cache_line(shape, dtype):
+    for _ in range(4):
+        found = aligned(shape, dtype)
+        assert found.ctypes.data % 64 == 0 and found.dtype == dtype and found.shape == np.empty(shape).shape
+        found[...] = 1
+
+
+def test_the_engine_s_memory_is_aligned():
+    """Maps, planes, tables, per-channel rows and scratch memory of a network that ran."""
+    net = PackedBiVM.load(kernel="table")
+    net.step(np.zeros((48, 64, 3), np.uint8))
+    parts = net._parts
+    held = [*parts.memory._floats.values(), *(s.bytes for s in parts.memory._signs.values())]
+    held += [plane for signs in parts.memory._signs.values() for plane in signs._planes.values()]
+    held += [conv.conv.kernel.table for conv in parts.convs.values()]
+    held += [net._stem.norm.scale.row, kernels.scratch("aligned?", (100,), np.float32)]
+    assert len(held) > 100
+    assert all(array.ctypes.data % 64 == 0 for array in held)

@@ -498,8 +498,14 @@ def test_the_readme_says_what_the_committed_studies_found():
     checks = sections["encoder"]["checks"]
     assert f"all {checks['shuffled']['intervals']} intervals contain 0" in readme
     assert not checks["shuffled"]["without_zero"]
-    moved = checks["halving"]["moved"]
-    assert {row["measure"] for row in moved} == {"detail"} and f"{len(moved)} of 45 estimates still rise" in readme
-    assert {row["stage"] for row in moved} == {"f3", "f4", "neck"}
+    halving, codes = checks["halving"], checks["halving_codes"]
+    assert halving["moved"] == codes["moved"] == []
+    assert (f"({halving['estimates']} of {halving['estimates']} of the linear probe, {codes['estimates']} of "
+            f"{codes['estimates']} of the k-means codes)") in readme
+    bounds = halving["lower_bounds"]
+    assert halving["estimates"] + bounds["estimates"] == 90
+    assert f"of those {bounds['estimates']}, about colour at f3, f4 and the neck, {len(bounds['moved'])} rise" in readme
+    assert {row["measure"] for row in bounds["moved"]} == {"detail"}
+    assert all(row["all_clips"] > row["mean"] for row in bounds["moved"])
     assert f"{information_text.figure(own['ours'], 1)} per cent" in readme
     assert f"{information_text.figure(own['random'], 1)} per cent" in readme

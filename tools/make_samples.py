@@ -66,9 +66,9 @@ def rendered(frames: int = FRAMES) -> Pixels:
 
 # ── 3 and 4: photographs, their alpha by closed-form matting from trimaps drawn by hand ──────
 
-# Outlines of the sitters in pixels of the photographs, clockwise from the lower left. Each stretch has the half-width of
-# the unknown band along it: wide where hair is soft, narrow where black cloth lies before a dark flag and colour alone
-# would mislead the solver.
+# Outlines of the sitters in pixels of the photographs, clockwise from the lower left. Each stretch has the half-width
+# of the unknown band along it: wide where hair is soft, narrow where black cloth lies before a dark flag and colour
+# alone would mislead the solver.
 HOPPER_OUTLINE = [
     (2.5, """11.5,606 11.5,600 13,588 15,570 16.5,550 17.5,535 19,520 21,500 23.5,480 26,463 28,445 29.5,436
              31.5,428 35,418 38,411 41.5,400 44.5,392 49,385.5 54,381.5 58,380 62,379.5 66,376.5 71,373 80,369

@@ -53,7 +53,8 @@ def measure(name: str, people: str, scenes: str, worst: Worst | None) -> dict:
 
 
 def table(networks: dict[str, dict]) -> str:
-    """networks: of `claims_data.people`. A row for each: the photographs one by one, means over the rendered people and over the empty rooms."""
+    """networks: of `claims_data.people`. A row for each: the photographs one by one, means over the rendered people and
+    over the empty rooms."""
     lines = ["| network | portrait | astronaut | 60 rendered people | Grad | dtSSD | 10 empty rooms, mean alpha |",
              "|---|---|---|---|---|---|---|"]
     for name, (what, _, _) in NETWORKS.items():

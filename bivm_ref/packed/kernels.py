@@ -24,6 +24,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bivm_ref.packed.bits import popcount
+from bivm_ref.packed.memory import aligned, aligned_bytes
 from bivm_ref.packed.planes import SignMap
 
 Tap = tuple[list[np.ndarray], "np.ndarray | None"]  # columns, each (n,); inside (n,) bool
@@ -40,7 +41,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: type | np.dtype) -> np.nda
     need = math.prod(shape) * np.dtype(dtype).itemsize
     held = buffers.get(name)
     if held is None or held.size < need:
-        held = buffers[name] = np.empty(need, np.uint8)
+        held = buffers[name] = aligned_bytes(need)
     return held[:need].view(dtype).reshape(shape)
 
 
@@ -138,7 +139,8 @@ class Table:
         self.dtype = np.int8 if lookups <= self.held else integer_type(lookups * word // 2)
         value = np.arange(1 << word, dtype=np.uint8)
         half = (word // 2 - popcount((value[:, None] ^ value)[..., None])).astype(np.int8)  # [word, weight's word]
-        self.table = np.zeros((kernel * kernel, len(self.words), len(value) + 1, self.width), np.int8)
+        self.table = aligned((kernel * kernel, len(self.words), len(value) + 1, self.width), np.int8)
+        self.table[...] = 0
         taps = bits.reshape(self.cout, kernel * kernel, groups).transpose(1, 2, 0)  # (taps, groups, cout)
         for tables, tap in zip(self.table, taps):
             for i, table in enumerate(tables):

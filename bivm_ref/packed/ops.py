@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from bivm_ref.packed.kernels import scratch
+from bivm_ref.packed.memory import aligned
 from bivm_ref.packed.planes import SignMap
 
 TILE = 1 << 13  # numbers that a per-channel vector is repeated to; half of it was measured to be slower by half
@@ -31,7 +32,8 @@ class PerChannel:
         self.values = np.asarray(values, np.float32)
         self.channels = len(self.values)
         self.pixels = max(1, TILE // self.channels)
-        self.row = np.tile(self.values, self.pixels)
+        self.row = aligned(self.pixels * self.channels, np.float32)
+        self.row[...] = np.tile(self.values, self.pixels)
 
     def apply(self, ufunc: np.ufunc, x: np.ndarray, out: np.ndarray) -> np.ndarray:
         """out = ufunc(x, values): contiguous (n, C) blocks; out may be x."""

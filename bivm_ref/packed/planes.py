@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bivm_ref.packed.memory import aligned
+
 
 class SignMap:
     """One packed map and its planes. Each plane is laid out when a kernel first asks for it.
@@ -74,8 +76,9 @@ class SignMap:
         return plane
 
     def _empty(self, dtype: type | np.dtype, border: int) -> np.ndarray:
-        # 2 more: the last tap of the last row reads that far
-        return np.full((self.height + 2) * self.row + 2, border, dtype)
+        plane = aligned((self.height + 2) * self.row + 2, dtype)  # 2 more: the last tap of the last row reads that far
+        plane[...] = border
+        return plane
 
     def _middle(self, plane: np.ndarray) -> np.ndarray:
         return plane[:-2].reshape(self.height + 2, self.row)[1:-1, 1:-1]

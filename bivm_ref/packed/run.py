@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bivm_ref.packed.memory import aligned_bytes
 from bivm_ref.packed.planes import SignMap
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Memory:
 
     def __init__(self, allocate: Callable[[int], np.ndarray] | None = None) -> None:
         self.shared = allocate is not None
-        self._allocate = allocate or (lambda size: np.empty(size, np.uint8))
+        self._allocate = allocate or aligned_bytes
         self._floats: dict[str, np.ndarray] = {}
         self._signs: dict[tuple[str, int, int, int], SignMap] = {}
 
