@@ -65,6 +65,8 @@ def watched(monkeypatch):
         monkeypatch.setattr(module, "np", CountingNumpy())
         if hasattr(module, "scratch"):
             monkeypatch.setattr(module, "scratch", lambda *words, inner=module.scratch: inner(*words).view(Counted))
+    aligned_bytes = run.aligned_bytes
+    monkeypatch.setattr(run, "aligned_bytes", lambda size: aligned_bytes(size).view(Counted))
     monkeypatch.setattr(network, "Active", lambda cells: Active(cells.view(np.ndarray)))
     reduce_frame = network.reduce_frame
     monkeypatch.setattr(network, "reduce_frame", lambda *words: (
