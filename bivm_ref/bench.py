@@ -4,7 +4,8 @@
 
 Times of two programs compare only when both met the same machine in the same state. So they are measured in rounds:
 in each, every contender does one frame in turn, and a ratio is the median of the ratios within the rounds. Whatever
-slows the machine for a while slows all of them, and falls out.
+slows the machine for a while slows all of them, and falls out. Each round begins with the next contender: who comes
+after a stranger finds the caches full of the stranger's numbers, and nobody should always be the one.
 
 Every pass is a process of its own (contenders.py), because cores, thread pools and peak memory belong to a process:
 first everything on one pinned core, then everything on all cores. This module knows no contender; it starts those
@@ -56,12 +57,15 @@ class Options:
 
 def time_rounds(steps: Mapping[Hashable, Callable], inputs: Sequence, warm_up: int = WARM_UP,
                 clock: Callable[[], float] = time.perf_counter, tick: Callable[[], None] = lambda: None) -> dict:
-    """{name: seconds of each counted round}. One input is one round: every step is called with it, in order."""
+    """{name: seconds of each counted round}. One input is one round: every step is called with it, in order, the
+    first round from the first on, the second from the second, and so on round."""
     times: dict = {name: [] for name in steps}
+    names = list(steps)
     for number, value in enumerate(inputs):
-        for name, step in steps.items():
+        first = number % len(names) if names else 0
+        for name in names[first:] + names[:first]:
             start = clock()
-            step(value)
+            steps[name](value)
             seconds = clock() - start
             if number >= warm_up:
                 times[name].append(seconds)

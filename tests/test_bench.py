@@ -50,7 +50,8 @@ def test_rounds_are_interleaved_and_the_warm_up_is_not_counted():
 
     times = bench.time_rounds({"ours": contender("ours", 1), "peer": contender("peer", 3)}, [100, 7, 1, 2], warm_up=2,
                               clock=clock, tick=lambda: ticks.append(clock.now))
-    assert calls == [(name, frame) for frame in (100, 7, 1, 2) for name in ("ours", "peer")]
+    assert calls == [("ours", 100), ("peer", 100), ("peer", 7), ("ours", 7), ("ours", 1), ("peer", 1), ("peer", 2),
+                     ("ours", 2)]  # each round begins with the next one
     assert times == {"ours": [1, 2], "peer": [3, 6]}
     assert ticks == [400, 428, 432, 440]
 
