@@ -146,16 +146,14 @@ def _evaluate(commands) -> None:
                  "the foreground's where alpha > 0 (of clips with fgr/0000.png).",
                  "bivm-ref evaluate data_samples\n"
                  "bivm-ref evaluate videomatte_512x288 --variant both --json\n"
-                 "bivm-ref evaluate --procedural 32 --fast\n"
                  "bivm-ref evaluate --people people/ --scenes scenes/ --iou --worst worst.jpg")
     p.add_argument("folder", metavar="D", nargs="?", help="a folder of clips, or one clip")
     p.add_argument("--procedural", metavar="N", type=positive,
                    help="instead of D: N held-out procedural clips, 8 frames at 256x144")
     p.add_argument("--first-seed", metavar="N", type=whole, help="seed of the first procedural clip (10,003,000)")
     p.add_argument("--wild", action="store_true", help="the hard procedural clips: two figures, clutter, hard light")
-    p.add_argument("--people", metavar="D", help="instead of D: the held-out stills of a folder that tools/people "
-                   "rendered (numbers below 60), 8 frames of each at 512x288, and rooms with nobody")
-    p.add_argument("--scenes", metavar="D", help="with --people: its rooms (numbers below 10 are held out)")
+    p.add_argument("--people", metavar="D", help="instead of D: held-out stills of tools/people, and rooms with nobody")
+    p.add_argument("--scenes", metavar="D", help="its rooms (people below 60 and rooms below 10 are held out)")
     p.add_argument("--fast", action="store_true", help="leave out Grad and Conn, the slow ones")
     p.add_argument("--iou", action="store_true", help="the overlap of alpha > 0.5, too")
     p.add_argument("--worst", metavar="FILE", help="write a picture of the ten worst frames, one of a clip")
