@@ -49,6 +49,16 @@ def show(figure, alt: str) -> None:
     display.display(display.Image(data=data, format=kind, alt=alt))
 
 
+def show_picture(path, alt: str, width: int = 480) -> None:
+    """Display a picture file, reduced to `width` pixels, as JPEG. alt: as in `show`."""
+    if len(alt.split()) < 4:
+        raise ValueError(f"alt says in a sentence what the picture shows, not {alt!r}")
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)))
+    display = _need("IPython.display")
+    display.display(display.Image(data=_jpeg(small), format="jpeg", alt=alt))
+
+
 def encoded(figure) -> tuple[bytes, str]:
     """A figure as (bytes, "png" or "jpeg"). Charts are smaller as PNG of 256 colours, photographs as JPEG."""
     drawn = io.BytesIO()

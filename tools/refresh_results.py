@@ -71,13 +71,18 @@ def once_more(rows: list[dict], again: list[dict]) -> str:
 
 
 def exchanged(rows: list[dict], again: list[dict]) -> str:
-    """What becomes of the first ratio of all when the second runs take the place of the first."""
+    """What becomes of the ratios when the second runs take the place of the first."""
     mixed = list({(row["arm"], row["seed"]): row for row in [*rows, *again]}.values())
     if not {"bivm", "reactnet"} <= {row["arm"] for row in again}:
         return ""
-    found = results.ratio(mixed, "bivm", "reactnet")
-    return (f" With the second runs in the place of the first, BiVM's MAD is {found['ratio']:.2f} times ReActNet's "
-            f"({found['low']:.2f} to {found['high']:.2f}).")
+    pairs = [("BiVM's MAD", "bivm", "reactnet", "ReActNet's")]
+    pairs += [(f"{results.LABELS[arm]}", arm, "bivm", "the whole BiVM's") for arm in results.PARTS
+              if any(row["arm"] == arm for row in rows)]
+    said = []
+    for whose, arm, against, what in pairs:
+        found = results.ratio(mixed, arm, against)
+        said.append(f"{whose} is {found['ratio']:.2f} times {what} ({found['low']:.2f} to {found['high']:.2f})")
+    return f" With the second runs in the place of the first, {'; '.join(said)}."
 
 
 def readme(text: str, rows: list[dict]) -> str:
