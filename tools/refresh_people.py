@@ -33,6 +33,7 @@ PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
     "small": ("`small`, shipped", "packed", "small.safetensors"),
     "small-float": ("its float twin", "torch", "training/small-float.pt"),
+    "small-float-takes": ("that twin trained on with takes, not shipped", "torch", "training/small-float-takes.pt"),
     "small-takes": ("`small` trained on with takes, not shipped", "torch", "training/small-takes.pt"),
 }
 SHIPPED = "small"
