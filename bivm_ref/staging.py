@@ -244,10 +244,15 @@ class Sprite:
 
 
 def backdrop(rng: np.random.Generator, height: int, width: int, image: np.ndarray | None, shake: Sequence[Path],
-             blur: float) -> Sprite:
-    """A window of a photograph (h, w, 3) uint8, or a painted scene, that pans and zooms slowly. blur: pixels."""
+             blur: float, furnish: Callable[[Image.Image], Image.Image] | None = None) -> Sprite:
+    """A window of a photograph (h, w, 3) uint8, or a painted scene, that pans and zooms slowly. blur: pixels.
+
+    furnish: puts more into the picture, before it is blurred.
+    """
     h, w = round(height * MARGIN), round(width * MARGIN)
     source = window(rng, image, h, w) if image is not None else _picture(canvas(rng, h, w))
+    if furnish:
+        source = furnish(source)
     if blur > 0.2:
         source = source.filter(ImageFilter.GaussianBlur(blur))
     moving = rng.random() < 0.5

@@ -11,11 +11,13 @@ NumPy, Pillow and PyAV. Deterministic in the seed and the files. Our recipe.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path as FilePath
 
 import numpy as np
 
-from . import camera, clips, staging
+from . import camera, clips, cloth, staging
 from .clips import HELD_OUT, Clip, composite, drawable, straighten
 from .errors import UserError
 from .figures import Figure
@@ -23,10 +25,21 @@ from .motion import MovingStill, Path
 
 KINDS = {"single": 0.38, "close": 0.25, "several": 0.17, "passing": 0.14, "nobody": 0.06}  # odds of what is seen
 CUT, PAUSE, OCCLUDED = 0.08, 0.15, 0.2  # odds of a cut or a pause in a clip, of a thing in front in a shot
-PROCEDURAL, PAINTED = 0.2, 0.15  # odds of a procedural figure against a still, of a painted backdrop against a file
 AWAY = 0.12  # odds that a procedural figure turns its back
 THINGS = {"edge": 0.4, "bar": 0.25, "polygon": 0.2, "blob": 0.15}  # odds of what it is: see `staging.thing_in_front`
 TOLERATED = 0.01  # share of a folder's files that may be unreadable, as of the field's data sets (`learn.folders`)
+
+
+
+@dataclass(frozen=True)
+class Odds:
+    """How often takes use what is not simply a file of theirs."""
+
+    procedural: float = 0.35  # a procedural figure instead of a still
+    painted: float = 0.3  # a painted backdrop instead of a file
+    dressed: float = 0.6  # a still in other clothes, see `cloth`
+    hung: float = 0.25  # cloth that nobody wears in the backdrop
+
 
 Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
 
@@ -46,6 +59,8 @@ class Shot:
     relit: bool  # light from one side
     far: float  # defocus of the backdrop, pixels of a frame 144 high
     near: float  # defocus of the people, likewise
+    dressed: tuple[bool, ...] = ()  # who wears other clothes than on the still, in the order of `people`
+    hung: bool = False  # whether cloth hangs in the backdrop
 
 
 @dataclass(frozen=True)
@@ -60,8 +75,9 @@ class Plan:
     look: camera.Look
 
 
-def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int = 0) -> Plan:
+def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int = 0, odds: Odds | None = None) -> Plan:
     """What will happen in clip `seed` of so many frames, given so many files of each kind. Deterministic."""
+    odds = odds or Odds()
     rng = np.random.default_rng([seed, 5])
     cut = int(rng.integers(1, frames)) if frames > 1 and rng.random() < CUT else frames
     step = float(rng.choice([1.0, 1.5, 2.0, 3.0], p=[0.5, 0.2, 0.2, 0.1]))
@@ -70,29 +86,30 @@ def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int =
     if frames > 1 and rng.random() < PAUSE:
         begin = int(rng.integers(1, frames))
         steps[begin : begin + int(rng.integers(1, frames))] = 0
-    shots = tuple(_shot(rng, people, scenes, photos) for _ in range(1 + (cut < frames)))
+    shots = tuple(_shot(rng, people, scenes, photos, odds) for _ in range(1 + (cut < frames)))
     return Plan(seed, shots, cut, tuple(float(m) for m in np.cumsum(steps)), float(rng.uniform(0.3, 0.95)),
                 camera.draw(rng))
 
 
-def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int) -> Shot:
+def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, odds: Odds) -> Shot:
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     count = {"nobody": 0, "several": int(rng.choice([2, 3], p=[0.7, 0.3]))}.get(kind, 1)
     chosen = list(rng.choice(people, min(count, people), replace=False)) if people else []
     chosen += [-1] * (count - len(chosen))
-    who = tuple(-1 if rng.random() < PROCEDURAL else int(n) for n in chosen)
-    place, other = _place(rng, scenes, photos), _place(rng, scenes, photos)
+    who = tuple(-1 if rng.random() < odds.procedural else int(n) for n in chosen)
+    place, other = (_place(rng, scenes, photos, odds.painted) for _ in range(2))
     thing = str(rng.choice(list(THINGS), p=list(THINGS.values()))) if rng.random() < OCCLUDED else ""
     return Shot(kind, who, place, thing, other, share=float(rng.uniform(0.45, 0.95)), when=float(rng.random()),
                 harmony=float(rng.uniform(0.1, 0.6) * (rng.random() < 0.6)), relit=bool(rng.random() < 0.3),
                 far=float(rng.uniform(0.3, 3.0) * (rng.random() < 0.5)),
-                near=float(rng.uniform(0.4, 1.4) * (rng.random() < 0.12)))
+                near=float(rng.uniform(0.4, 1.4) * (rng.random() < 0.12)),
+                dressed=tuple(bool(rng.random() < odds.dressed) for _ in who), hung=bool(rng.random() < odds.hung))
 
 
-def _place(rng: np.random.Generator, scenes: int, photos: int) -> Place:
-    """A painted backdrop or a file; where there are scenes and photographs, as often the one as the other."""
+def _place(rng: np.random.Generator, scenes: int, photos: int, odds: float) -> Place:
+    """A painted backdrop (odds) or a file; where there are scenes and photographs, as often the one as the other."""
     kinds = [(name, n) for name, n in (("scene", scenes), ("photo", photos)) if n]
-    painted, which, number = rng.random() < PAINTED, rng.random(), rng.random()
+    painted, which, number = rng.random() < odds, rng.random(), rng.random()
     if painted or not kinds:
         return "painted", 0
     name, n = kinds[int(which * len(kinds))]
@@ -103,13 +120,16 @@ class Takes:
     """A seeded source of training clips: `takes.clip(seed, frames, height, width)`.
 
     people: a folder of RGBA stills (PNG or WebP); scenes, photos: folders of opaque backgrounds, rendered and
-    photographed; None leaves that source out, so `Takes()` is fully procedural. Held-out files are never drawn: see
-    `clips.drawable`. A file that cannot be read is left out, marked in `marks`, and the next one taken instead.
+    photographed; None leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes,
+    too (see `cloth`). Held-out files are never drawn: see `clips.drawable`. A file that cannot be read is left out,
+    marked in `marks`, and the next one taken instead.
     Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
     """
 
     def __init__(self, people: str | FilePath | None = None, scenes: str | FilePath | None = None,
-                 photos: str | FilePath | None = None, first_seed: int = 60, first_scene: int = 10) -> None:
+                 photos: str | FilePath | None = None, first_seed: int = 60, first_scene: int = 10,
+                 odds: Odds | None = None) -> None:
+        self.odds = odds or Odds()
         self.files = {
             "people": drawable(people, "h", first_seed) if people is not None else [],
             "scene": drawable(scenes, "b", first_scene) if scenes is not None else [],
@@ -120,7 +140,7 @@ class Takes:
 
     def plan(self, seed: int, frames: int) -> Plan:
         """What `clip` will show."""
-        return plan(seed, frames, *(len(files) for files in self.files.values()))
+        return plan(seed, frames, *(len(files) for files in self.files.values()), odds=self.odds)
 
     def clip(self, seed: int, frames: int, height: int, width: int, filmed: bool = True) -> Clip:
         """One clip, the same for the same arguments and files. filmed=False leaves the camera's light and damage out.
@@ -151,11 +171,12 @@ class Takes:
         side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
         shake = [Path(rng, made.look.shake * height, 0.02, 0.12) for _ in range(2)]
         image, place = self._image(shot.place, side)
-        behind = staging.backdrop(rng, height, width, image, shake, shot.far * height / 144)
+        behind = staging.backdrop(rng, height, width, image, shake, shot.far * height / 144,
+                                  partial(cloth.hung, rng, photo=self._print(rng, side)) if shot.hung else None)
         background = np.stack([behind.view(t) for t in moments])
         cast = []
-        for number in shot.people:
-            actor, name = self._actor(shot, number, rng, height, width, side)
+        for number, dressed in zip_longest(shot.people, shot.dressed, fillvalue=False):
+            actor, name = self._actor(shot, number, dressed, rng, height, width, side)
             if shot.kind == "passing":
                 staging.pass_by(actor, rng, moments[0] + shot.when * (moments[-1] - moments[0]))
             staging.shaken(actor, shake)
@@ -180,9 +201,9 @@ class Takes:
                 alpha[t], background[t] = staging.occluded(alpha[t], background[t], thing.view(moment))
         return foreground, alpha, background, "+".join([shot.kind, *names, place])
 
-    def _actor(self, shot: Shot, number: int, rng: np.random.Generator, height: int, width: int,
+    def _actor(self, shot: Shot, number: int, dressed: bool, rng: np.random.Generator, height: int, width: int,
                side: int) -> tuple[Figure | MovingStill, str]:
-        """Somebody for the shot: a procedural figure (-1) or still `number`, and what it is called."""
+        """Somebody for the shot: a procedural figure (-1) or still `number`, perhaps dressed anew, and its name."""
         close = shot.kind == "close"
         if number < 0:
             if close:
@@ -193,9 +214,18 @@ class Takes:
                 figure.yaw += np.pi
             return figure, "figure"
         still, name = self._read("people", number, side, "RGBA")
+        if dressed:
+            tailor = rng.spawn(1)[0]  # of its own, so that who is dressed anew moves as before
+            still = cloth.dressed(still, tailor, staging.head_of(still[..., 3]), self._print(tailor, side))
+            name += "d"
         if close:
             return staging.CloseUp(still, rng, height, width, shot.share), name
         return MovingStill(still, rng, height, width), name
+
+    def _print(self, rng: np.random.Generator, side: int) -> np.ndarray | None:
+        """A photograph that cloth may be printed with, or None where there is none."""
+        files, number = self.files["photo"], rng.random()
+        return self._read("photo", int(number * len(files)), side, "RGB")[0] if files else None
 
     def _image(self, place: Place, side: int) -> tuple[np.ndarray | None, str]:
         """The backdrop of a place, (h, w, 3) uint8, or None if it is to be painted, and what it is called."""

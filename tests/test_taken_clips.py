@@ -14,7 +14,7 @@ from bivm_ref.errors import UserError
 from bivm_ref.learn import train as module
 from bivm_ref.learn.datasets import TakenClips
 from bivm_ref.learn.train import Phase, Recipe, load_state, save_atomic, train
-from bivm_ref.takes import Takes
+from bivm_ref.takes import Odds, Takes
 
 TINY = Recipe(phases=(Phase(1, 32, 32, batch=1, frames=2), Phase(1, 32, 48, batch=1, frames=1)), warmup=2,
               source="takes")
@@ -102,10 +102,9 @@ def test_source_and_takes_go_together(tmp_path):
             train(recipe, tmp_path, takes=takes, **QUIET)
 
 
-def test_what_workers_could_not_read_is_known_in_the_main_process(tmp_path, monkeypatch):
+def test_what_workers_could_not_read_is_known_in_the_main_process(tmp_path):
     """Of 120 stills one is broken, and every plan asks for it. A phase's clips start from what the last one's met."""
-    takes = Takes(stills(tmp_path / "people", 120, broken={5}))
-    monkeypatch.setattr("bivm_ref.takes.PROCEDURAL", 0.0)
+    takes = Takes(stills(tmp_path / "people", 120, broken={5}), odds=Odds(procedural=0))
     made = takes.plan
     takes.plan = lambda seed, frames: dataclasses.replace(
         p := made(seed, frames), shots=tuple(dataclasses.replace(s, people=(5,) * len(s.people)) for s in p.shots))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bivm_ref import clips, staging, takes
+from bivm_ref import clips, cloth, staging, takes
 from bivm_ref.camera import Look
 from bivm_ref.errors import UserError
 from bivm_ref.motion import Path
@@ -78,12 +78,15 @@ def test_every_kind_and_event_occurs_at_its_odds():
     check(takes.CUT, [len(p.shots) == 2 for p in plans], "cut")
     check(takes.PAUSE, [min(np.diff(p.moments)) == 0 for p in plans], "pause")
     check(takes.OCCLUDED, [p.shots[0].thing != "" for p in plans], "thing in front")
-    check(takes.PAINTED, [p.shots[0].place[0] == "painted" for p in plans], "painted")
+    own = takes.Odds()
+    check(own.painted, [p.shots[0].place[0] == "painted" for p in plans], "painted")
     places = [p.shots[0].place for p in plans if p.shots[0].place[0] != "painted"]
     check(0.5, [kind == "photo" for kind, _ in places], "photographs as often as scenes")
     assert {n for kind, n in places if kind == "scene"} == set(range(20))
     who = [n for p in plans for n in p.shots[0].people]
-    check(takes.PROCEDURAL, [n < 0 for n in who], "procedural")
+    check(own.procedural, [n < 0 for n in who], "procedural")
+    check(own.dressed, [d for p in plans for d in p.shots[0].dressed], "dressed")
+    check(own.hung, [p.shots[0].hung for p in plans], "hung")
     assert set(who) == set(range(-1, 50))
     assert {p.shots[0].thing for p in plans} == {"", *takes.THINGS}
 
@@ -98,9 +101,39 @@ def test_a_plan_is_consistent():
             for shot in made.shots:
                 count = len(shot.people)
                 assert {"nobody": count == 0, "several": 2 <= count <= 3}.get(shot.kind, count == 1)
+                assert len(shot.dressed) == count
                 stills = [n for n in shot.people if n >= 0]
                 assert len(set(stills)) == len(stills) and shot.place == ("painted", 0)
                 assert shot.kind != "close" or 0.4 <= shot.share <= 1
+
+
+def test_odds_of_0_and_1_are_never_and_always(folders):
+    never, always = takes.Odds(0, 0, 0, 0), takes.Odds(0, 0, 1, 1)
+    for odds, what in ((never, False), (always, True)):
+        source = Takes(*folders, odds=odds)
+        shots = [shot for seed in range(40) for shot in source.plan(seed, 3).shots]
+        assert {n >= 0 for shot in shots for n in shot.people} == {True}
+        assert {shot.place[0] for shot in shots} == {"scene", "photo"}
+        assert {d for shot in shots for d in shot.dressed} == {shot.hung for shot in shots} == {what}
+
+
+def test_new_clothes_are_seen_below_the_head_and_printed_with_photographs(folders, monkeypatch):
+    """One bust, with and without: the head's alpha is the same, colours differ, and only below the collar."""
+    monkeypatch.setattr(cloth, "BARE", 0.0)
+    monkeypatch.setattr(cloth, "LOOSE", 0.0)
+    shots = [dataclasses.replace(PLAIN, people=(0,), dressed=(d,)) for d in (False, True)]
+    clips = []
+    for shot in shots:
+        planned(monkeypatch, shot, frames=1)
+        clips.append(Takes(*folders).clip(4, 1, 96, 96, filmed=False))
+    old, new = clips
+    assert new.name == old.name.replace("h000060", "h000060d") != old.name
+    np.testing.assert_array_equal(new.alpha, old.alpha)
+    differs = (np.abs(old.foreground[0].astype(int) - new.foreground[0]).max(-1) > 12) & (old.alpha[0] > 0.9)
+    rows = np.flatnonzero(differs.any(1))
+    inside = np.flatnonzero((old.alpha[0] > 0.9).any(1))
+    assert differs.sum() > 0.25 * (old.alpha[0] > 0.9).sum()
+    assert rows[0] > inside[0] + 0.2 * len(inside)  # the bust's head is 48 of its 160 rows
 
 
 # -- the clip ------------------------------------------------------------------------------------------------
