@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from .motion import Path
 from .scenes import colour, noise, resize, texture
 
+BILINEAR = Image.Resampling.BILINEAR
 PLAIN, PRINTED = 0.5, 0.2  # odds of one colour and of a pattern; otherwise a photograph's piece, where there is one
 LOOSE = 0.5  # odds that the new clothes are wider than the body
 BARE = 0.35  # odds that skin below the neck stays bare
@@ -46,7 +47,7 @@ def _printed(rng: np.random.Generator, height: int, width: int, photo: np.ndarra
     high, wide = max(int(height * part), 2), max(int(width * part), 2)
     y, x = int(rng.integers(photo.shape[0] - high + 1)), int(rng.integers(photo.shape[1] - wide + 1))
     piece = Image.fromarray(np.ascontiguousarray(photo[y : y + high, x : x + wide]), "RGB")
-    sheet = np.asarray(piece.resize((width, height), Image.Resampling.BILINEAR)) * np.float32(1 / 255)
+    sheet = np.asarray(piece.resize((width, height), BILINEAR)) * np.float32(1 / 255)
     dye = sheet.mean(-1, keepdims=True) * 2 * colour(rng)
     return sheet + np.float32(rng.uniform(0, 1)) * (dye - sheet)
 
@@ -102,7 +103,7 @@ def dressed(still: np.ndarray, rng: np.random.Generator, head: tuple[float, floa
     alpha = still[..., 3] * np.float32(1 / 255)
     straight = still[..., :3] * np.float32(1 / 255)
     half = Image.fromarray((cloth(rng, h // 2 + 1, w // 2 + 1, photo) * 255).astype(np.uint8), "RGB")
-    sheet = np.asarray(half.resize((w, h), Image.Resampling.BILINEAR)) * np.float32(1 / 255)
+    sheet = np.asarray(half.resize((w, h), BILINEAR)) * np.float32(1 / 255)
     sheet = sheet * _light(straight, alpha, below)[..., None]
     worn = below
     if rng.random() < BARE:
@@ -121,12 +122,13 @@ def _light(straight: np.ndarray, alpha: np.ndarray, below: np.ndarray) -> np.nda
     """The light on the old clothes, (h, w) float32 around 1: their luma without what is printed on them."""
     weight = alpha * below
     luma = straight.mean(-1) * weight
-    planes = [Image.fromarray((plane * 255).astype(np.uint8), "L").filter(ImageFilter.GaussianBlur(6))
-              for plane in (luma, weight)]
-    lit, known = (np.asarray(plane, np.float32) for plane in planes)
     mean = max(float(luma.sum() / max(weight.sum(), 1)), 0.05)
-    some = np.float32(16)  # where little is known, as beside the body, the mean counts more
-    return np.clip((lit / np.float32(mean) + some) / (known + some), 0.35, 1.6)
+    size = alpha.shape[1], alpha.shape[0]
+    planes = [Image.fromarray(plane, "F").reduce(12).resize(size, BILINEAR)
+              for plane in (luma / np.float32(mean), weight)]
+    lit, known = (np.asarray(plane) for plane in planes)
+    some = np.float32(0.06)  # where little is known, as beside the body, the mean counts more
+    return np.clip((lit + some) / (known + some), 0.35, 1.6)
 
 
 def _skin(straight: np.ndarray, alpha: np.ndarray, head: tuple[float, float, float]) -> np.ndarray:
@@ -164,7 +166,7 @@ def hung(rng: np.random.Generator, image: Image.Image, photo: np.ndarray | None 
         points += [(k / 63 * wide, 0.93 * high + edges[1](k)) for k in range(63, -1, -1)]
         cover = Image.new("L", (wide, high))
         ImageDraw.Draw(cover).polygon(points, fill=255)
-        cover = cover.rotate(rng.uniform(-12, 12), Image.Resampling.BILINEAR)
+        cover = cover.rotate(rng.uniform(-12, 12), BILINEAR)
         image = image.copy()
         image.paste(sheet, (int(rng.uniform(-0.3, 1.0) * width), int(rng.uniform(-0.3, 0.5) * height)), cover)
     return image

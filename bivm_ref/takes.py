@@ -35,10 +35,10 @@ TOLERATED = 0.01  # share of a folder's files that may be unreadable, as of the 
 class Odds:
     """How often takes use what is not simply a file of theirs."""
 
-    procedural: float = 0.35  # a procedural figure instead of a still
-    painted: float = 0.3  # a painted backdrop instead of a file
-    dressed: float = 0.6  # a still in other clothes, see `cloth`
-    hung: float = 0.25  # cloth that nobody wears in the backdrop
+    procedural: float = 0.6  # a procedural figure instead of a still
+    painted: float = 0.65  # a painted backdrop instead of a file
+    dressed: float = 0.5  # a still in other clothes, see `cloth`
+    hung: float = 0.2  # cloth that nobody wears in the backdrop
 
 
 Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
