@@ -1,4 +1,4 @@
-"""tools/data_ablation.py: rows that are not made twice, a table worked by hand, and README's table equal to the rows."""
+"""tools/data_ablation.py: no row is made twice, a table worked by hand, and README's equal to the rows."""
 
 import importlib.util
 import json
