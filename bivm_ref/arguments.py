@@ -38,7 +38,9 @@ def takes(p: argparse.ArgumentParser) -> None:
     p.add_argument("--takes", action="store_true", help="clips that look filmed: close-ups, people who come and go "
                    "or are not there, cuts, things in front, the damage of webcams")
     p.add_argument("--photos", metavar="D", help="with --takes: a second folder of backgrounds, drawn as often as "
-                   "--scenes")
+                   "--scenes, and printed on clothes")
+    p.add_argument("--moving", metavar="D", help="with --takes and --people: a folder of rendered clips of people, "
+                   "c001000/0000.webp and so on, drawn as often as stills")
 
 
 def whole(text: str) -> int:

@@ -273,6 +273,30 @@ def drawable(folder: str | FilePath, letter: str, first: int) -> list[FilePath]:
     return files
 
 
+def drawable_clips(folder: str | FilePath, first: int = 60) -> list[FilePath]:
+    """The folders of frames in a folder, `c` + six digits, sorted, without the held-out ones (below `first`).
+
+    `python -m tools.people clip` renders such. Raises UserError if the folder is missing or holds none.
+    """
+    folder = FilePath(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give a folder of clips, c000060/0000.webp and so on")
+    found = [place for place in sorted(folder.iterdir())
+             if place.is_dir() and re.fullmatch(r"c\d{6}", place.name) and int(place.name[1:]) >= first]
+    if not found:
+        raise UserError(f"{folder}: no clip to train on, c{first:06} or above; render some with tools/people")
+    return found
+
+
+def load_frames(folder: FilePath, side: int) -> np.ndarray:
+    """The frames of such a clip, (T, h, w, 4) uint8, straight alpha. UserError for none, and for unequal sizes."""
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in {".png", ".webp"})
+    frames = [load(file, side, "RGBA") for file in files]
+    if len({frame.shape for frame in frames}) != 1:
+        raise UserError(f"{folder}: {'frames of unequal size' if frames else 'no frames'}; render it again")
+    return np.stack(frames)
+
+
 @functools.lru_cache(maxsize=192)
 def load(file: FilePath, side: int, mode: str) -> np.ndarray:
     """An image as uint8 array (H, W, 3 or 4), its longer side at most `side` pixels; recent ones stay

@@ -51,13 +51,17 @@ def check_new_file(path: Path, overwrite: bool) -> None:
 
 
 def clip_source(args):
-    """The source of clips that --takes, --people, --scenes and --photos ask for."""
+    """The source of clips that --takes, --people, --scenes, --photos and --moving ask for."""
     from .clips import ClipMix
     from .takes import Takes
 
     if args.photos and not args.takes:
         raise UserError("--photos: only --takes draws from a second folder; add it, or give the folder as --scenes")
-    return Takes(args.people, args.scenes, args.photos) if args.takes else ClipMix(args.people, args.scenes)
+    if args.moving and not (args.takes and args.people):
+        raise UserError("--moving: clips of people are drawn by --takes, beside stills; add it and --people")
+    if args.takes:
+        return Takes(args.people, args.scenes, args.photos, moving=args.moving)
+    return ClipMix(args.people, args.scenes)
 
 
 def load_model(path: str):

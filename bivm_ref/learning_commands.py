@@ -102,7 +102,7 @@ def _stage(args):
     one = stage(args.stage)
     if not args.data:
         raise UserError(f"--stage {args.stage}: needs --data ROOT, the folder that holds the data sets")
-    for name in ("people", "scenes", "photos", "takes", "steps"):
+    for name in ("people", "scenes", "photos", "moving", "takes", "steps"):
         if getattr(args, name):
             raise UserError(f"--{name}: a stage says itself what is shown and how often; leave it out")
     return one.at(args.lr) if args.lr else one

@@ -15,6 +15,7 @@ The recipe is our own; ImageMatte-style stills with motion augmentation are the 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -61,6 +62,11 @@ def cut_edges(alpha: np.ndarray) -> dict[str, bool]:
     return {edge: bool((line > 0.5).mean() > 0.02) for edge, line in lines.items()}
 
 
+def extent(poses: np.ndarray) -> np.ndarray:
+    """Where a figure ever is: poses (T, h, w, 4) uint8 -> (h, w, 4), the first one's colour, the largest alpha."""
+    return np.concatenate([poses[0, ..., :3], poses[..., 3:].max(0)], axis=-1)
+
+
 class MovingStill:
     """One still on its way through a clip.
 
@@ -69,7 +75,8 @@ class MovingStill:
     """
 
     def __init__(self, still: np.ndarray, rng: np.random.Generator, height: int, width: int) -> None:
-        if rng.random() < 0.5:
+        self.mirrored = bool(rng.random() < 0.5)
+        if self.mirrored:
             still = still[:, ::-1]
         self.height, self.width = height, width
         alpha = still[..., 3] / np.float32(255)
@@ -95,10 +102,9 @@ class MovingStill:
         scale *= 1.06  # room for the zoom below
 
         # Reduce once, with area averaging; per frame a bilinear look-up is then enough.
-        size = max(round(still.shape[1] * scale), 2), max(round(still.shape[0] * scale), 2)
-        source = Image.fromarray(np.ascontiguousarray(still), "RGBA").convert("RGBa")  # RGBa is premultiplied
-        self.source = source.resize(size, Image.Resampling.BILINEAR)
-        self.w, self.h = size
+        self.w, self.h = max(round(still.shape[1] * scale), 2), max(round(still.shape[0] * scale), 2)
+        self.source = self.reduced(still)
+        self.poses, self.begin, self.rate = [self.source], 0, 0.0
 
         # Where: the figure's centre anywhere in the frame and a little beyond; cut figures stand on its
         # lower edge.
@@ -119,6 +125,23 @@ class MovingStill:
             "nod": Path(rng, math.pi, 0.01, 0.06),
         }
         self.waves = rng.uniform(2, 5, 2)  # half-waves of bending over the figure's height and width
+
+    def reduced(self, still: np.ndarray) -> Image.Image:
+        """A still (h, w, 4) uint8, straight alpha, at the size it is seen at: premultiplied."""
+        source = Image.fromarray(np.ascontiguousarray(still), "RGBA").convert("RGBa")  # RGBa is premultiplied
+        return source.resize((self.w, self.h), Image.Resampling.BILINEAR)
+
+    def act(self, stills: Sequence[np.ndarray], begin: int, rate: float) -> None:
+        """Let the figure pass through poses, stills like the first one, beginning at number `begin`; rate: poses per
+        frame. At the last one it turns back."""
+        self.poses = [self.reduced(still[:, ::-1] if self.mirrored else still) for still in stills]
+        self.begin, self.rate = begin, rate
+
+    def pose(self, t: float) -> Image.Image:
+        """What the figure looks like at time t, before it is moved and bent."""
+        turn = max(2 * len(self.poses) - 2, 1)
+        number = int(self.begin + t * self.rate) % turn
+        return self.poses[min(number, turn - number)]
 
     def place(self, t: float) -> tuple[float, float, float]:
         """(left, top, zoom) of the still at time t, in pixels of the frame, held so that no cut edge
@@ -160,7 +183,7 @@ class MovingStill:
         """The average over `times` of the premultiplied still in the frame: (4, H, W) float32 in [0, 1]."""
         total = np.zeros((self.height, self.width, 4), np.uint16)
         for t in times:
-            total += np.asarray(warp(self.source, self.height, self.width, partial(self.source_points, t)))
+            total += np.asarray(warp(self.pose(t), self.height, self.width, partial(self.source_points, t)))
         return np.ascontiguousarray(total.transpose(2, 0, 1)) * np.float32(1 / (255 * len(times)))
 
 

@@ -36,7 +36,8 @@ class CloseUp(MovingStill):
     """
 
     def __init__(self, still: np.ndarray, rng: np.random.Generator, height: int, width: int, share: float) -> None:
-        if rng.random() < 0.5:
+        self.mirrored = bool(rng.random() < 0.5)
+        if self.mirrored:
             still = still[:, ::-1]
         self.height, self.width = height, width
         self.cut = cut_edges(still[..., 3] / np.float32(255))
@@ -50,8 +51,8 @@ class CloseUp(MovingStill):
             scale = max(scale, (height + 4) / still.shape[0])
         scale *= 1.06  # room for the zoom below
         self.w, self.h = (max(round(n * scale), 2) for n in (still.shape[1], still.shape[0]))
-        source = Image.fromarray(np.ascontiguousarray(still), "RGBA").convert("RGBa")
-        self.source = source.resize((self.w, self.h), Image.Resampling.BILINEAR)
+        self.source = self.reduced(still)
+        self.poses, self.begin, self.rate = [self.source], 0, 0.0
 
         beyond = rng.random() < 0.6  # hat or hair touch the upper edge or go past it
         crown = rng.uniform(-0.25, 0.0) if beyond else rng.uniform(0.0, 0.2)

@@ -18,10 +18,10 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from . import camera, clips, cloth, staging
-from .clips import HELD_OUT, Clip, composite, drawable, straighten
+from .clips import HELD_OUT, Clip, composite, drawable, drawable_clips, straighten
 from .errors import UserError
 from .figures import Figure
-from .motion import MovingStill, Path
+from .motion import MovingStill, Path, extent
 
 KINDS = {"single": 0.38, "close": 0.25, "several": 0.17, "passing": 0.14, "nobody": 0.06}  # odds of what is seen
 CUT, PAUSE, OCCLUDED = 0.08, 0.15, 0.2  # odds of a cut or a pause in a clip, of a thing in front in a shot
@@ -37,7 +37,8 @@ class Odds:
 
     procedural: float = 0.6  # a procedural figure instead of a still
     painted: float = 0.65  # a painted backdrop instead of a file
-    dressed: float = 0.5  # a still in other clothes, see `cloth`
+    moving: float = 0.5  # a rendered clip of somebody instead of a still, where there are clips
+    dressed: float = 0.5  # a person in other clothes, see `cloth`
     hung: float = 0.2  # cloth that nobody wears in the backdrop
 
 
@@ -49,7 +50,7 @@ class Shot:
     """What one camera position sees."""
 
     kind: str  # of `KINDS`
-    people: tuple[int, ...]  # numbers of stills; -1: a procedural figure
+    people: tuple[int, ...]  # numbers of stills, and from there on of clips; -1: a procedural figure
     place: Place
     thing: str  # what is in front, of `THINGS`, or ""
     thing_from: Place  # what it is cut from
@@ -75,7 +76,8 @@ class Plan:
     look: camera.Look
 
 
-def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int = 0, odds: Odds | None = None) -> Plan:
+def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int = 0, moving: int = 0,
+         odds: Odds | None = None) -> Plan:
     """What will happen in clip `seed` of so many frames, given so many files of each kind. Deterministic."""
     odds = odds or Odds()
     rng = np.random.default_rng([seed, 5])
@@ -86,17 +88,19 @@ def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int =
     if frames > 1 and rng.random() < PAUSE:
         begin = int(rng.integers(1, frames))
         steps[begin : begin + int(rng.integers(1, frames))] = 0
-    shots = tuple(_shot(rng, people, scenes, photos, odds) for _ in range(1 + (cut < frames)))
+    shots = tuple(_shot(rng, people, scenes, photos, moving, odds) for _ in range(1 + (cut < frames)))
     return Plan(seed, shots, cut, tuple(float(m) for m in np.cumsum(steps)), float(rng.uniform(0.3, 0.95)),
                 camera.draw(rng))
 
 
-def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, odds: Odds) -> Shot:
+def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, moving: int, odds: Odds) -> Shot:
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     count = {"nobody": 0, "several": int(rng.choice([2, 3], p=[0.7, 0.3]))}.get(kind, 1)
     chosen = list(rng.choice(people, min(count, people), replace=False)) if people else []
     chosen += [-1] * (count - len(chosen))
     who = tuple(-1 if rng.random() < odds.procedural else int(n) for n in chosen)
+    if moving:
+        who = tuple(people + int(rng.integers(moving)) if n >= 0 and rng.random() < odds.moving else n for n in who)
     place, other = (_place(rng, scenes, photos, odds.painted) for _ in range(2))
     thing = str(rng.choice(list(THINGS), p=list(THINGS.values()))) if rng.random() < OCCLUDED else ""
     return Shot(kind, who, place, thing, other, share=float(rng.uniform(0.45, 0.95)), when=float(rng.random()),
@@ -120,20 +124,22 @@ class Takes:
     """A seeded source of training clips: `takes.clip(seed, frames, height, width)`.
 
     people: a folder of RGBA stills (PNG or WebP); scenes, photos: folders of opaque backgrounds, rendered and
-    photographed; None leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes,
-    too (see `cloth`). Held-out files are never drawn: see `clips.drawable`. A file that cannot be read is left out,
+    photographed; moving: one of rendered clips, see `clips.drawable_clips`, for which `people` is needed, too. None
+    leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes, too (see `cloth`).
+    Held-out files are never drawn: see `clips.drawable`. A file that cannot be read is left out,
     marked in `marks`, and the next one taken instead.
     Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
     """
 
     def __init__(self, people: str | FilePath | None = None, scenes: str | FilePath | None = None,
                  photos: str | FilePath | None = None, first_seed: int = 60, first_scene: int = 10,
-                 odds: Odds | None = None) -> None:
+                 moving: str | FilePath | None = None, odds: Odds | None = None) -> None:
         self.odds = odds or Odds()
         self.files = {
             "people": drawable(people, "h", first_seed) if people is not None else [],
             "scene": drawable(scenes, "b", first_scene) if scenes is not None else [],
             "photo": drawable(photos, "b", first_scene) if photos is not None else [],
+            "moving": drawable_clips(moving, first_seed) if moving is not None else [],
         }
         # One byte a file, people first: 1 was of no use. A training's workers share it (see `learn.datasets`).
         self.marks = np.zeros(sum(map(len, self.files.values())), np.uint8)
@@ -213,14 +219,24 @@ class Takes:
             if rng.random() < AWAY:
                 figure.yaw += np.pi
             return figure, "figure"
-        still, name = self._read("people", number, side, "RGBA")
+        stills = len(self.files["people"])
+        if number < stills:
+            still, name = self._read("people", number, side, "RGBA")
+            poses = still[None]
+        else:
+            poses, name = self._read("moving", number - stills, side, "RGBA")
         if dressed:
             tailor = rng.spawn(1)[0]  # of its own, so that who is dressed anew moves as before
-            still = cloth.dressed(still, tailor, staging.head_of(still[..., 3]), self._print(tailor, side))
+            printed, seed = self._print(tailor, side), int(tailor.integers(2**32))
+            head = staging.head_of(extent(poses)[..., 3])
+            poses = np.stack([cloth.dressed(pose, np.random.default_rng(seed), head, printed) for pose in poses])
             name += "d"
-        if close:
-            return staging.CloseUp(still, rng, height, width, shot.share), name
-        return MovingStill(still, rng, height, width), name
+        still = extent(poses)
+        actor = (staging.CloseUp(still, rng, height, width, shot.share) if close
+                 else MovingStill(still, rng, height, width))
+        if len(poses) > 1:
+            actor.act(poses, int(rng.integers(len(poses))), float(rng.uniform(0.3, 1)))
+        return actor, name
 
     def _print(self, rng: np.random.Generator, side: int) -> np.ndarray | None:
         """A photograph that cloth may be printed with, or None where there is none."""
@@ -235,14 +251,16 @@ class Takes:
     # -- files that cannot be read ---------------------------------------------------------------------------
 
     def _read(self, kind: str, number: int, side: int, mode: str) -> tuple[np.ndarray, str]:
-        """File `number` of a kind, or the next one that can be read: uint8 (h, w, 3 or 4), and its name."""
+        """File `number` of a kind, or the next one that can be read: uint8 (h, w, 3 or 4), of a clip (T, h, w, 4); and
+        its name."""
         files, first = self.files[kind], self._first(kind)
         for k in range(len(files)):
             n = (number + k) % len(files)
             if self.marks[first + n]:
                 continue
             try:
-                return clips.load(files[n], side, mode), files[n].stem
+                return (clips.load_frames(files[n], side) if kind == "moving" else clips.load(files[n], side, mode),
+                        files[n].stem)
             except Exception as error:  # decoders raise nearly anything on broken bytes
                 self.marks[first + n] = 1
                 reason = str(error) if isinstance(error, UserError) else f"{files[n]}: not a readable image"

@@ -19,16 +19,17 @@ def folders(tmp_path):
     """A still and a room to train on, one of each held out, and a photograph: the tool's options that name them."""
     still = np.zeros((48, 40, 4), np.uint8)
     still[6:, 6:34] = (200, 120, 90, 255)
-    for place, names in (("people", ("h000060.png",)), ("held/stills", ("h000003.png",))):
+    for place, names in (("people", ("h000060.png",)), ("held/stills", ("h000003.png",)),
+                         ("clips/c000060", ("0000.png", "0001.png"))):
         (tmp_path / place).mkdir(parents=True)
         for name in names:
             Image.fromarray(still, "RGBA").save(tmp_path / place / name)
     for place, name in (("scenes", "b000010.jpg"), ("held/scenes", "b000004.jpg"), ("photos", "sea.jpg")):
         (tmp_path / place).mkdir(parents=True)
         Image.new("RGB", (96, 64), (20, 90, 160)).save(tmp_path / place / name)
-    return [word for name, place in (("people", "people"), ("scenes", "scenes"), ("photos", "photos"),
-                                     ("held-out", "held"), ("out", "runs"))
-            for word in (f"--{name}", str(tmp_path / place))]
+    where = {"people": "people", "moving": "clips", "scenes": "scenes", "photos": "photos", "held-out": "held",
+             "out": "runs"}
+    return [word for name, place in where.items() for word in (f"--{name}", str(tmp_path / place))]
 
 
 def row(arm, seed, portrait, astronaut, people, iou, empty):

@@ -133,7 +133,9 @@ def test_the_commands(tmp_path, capfd, monkeypatch):
     assert load_state(tmp_path / "run/model.pt")["recipe"]["source"] == "takes"
     code, _, err = run(capfd, "train", "--float", "--people", people, "--out", tmp_path / "run", "--steps", 1)
     assert code == 2 and "another recipe (source)" in err
-    for words, cure in ((("--photos", people), "--takes"),
+    for words, cure in ((("--photos", people), "--takes"), (("--takes", "--moving", people), "--people"),
+                        (("--moving", people, "--people", people), "--takes"),
+                        (("--takes", "--people", people, "--moving", people), "no clip to train on, c000060"),
                         (("--takes", "--stage", 1, "--data", people), "leave it out"),
                         (("--takes", "--photos", tmp_path / "none"), "no such folder")):
         code, _, err = run(capfd, "train", "--out", tmp_path / "other", *words)

@@ -13,7 +13,7 @@ from PIL import Image
 from bivm_ref import clips, cloth, staging, takes
 from bivm_ref.camera import Look
 from bivm_ref.errors import UserError
-from bivm_ref.motion import Path
+from bivm_ref.motion import MovingStill, Path, extent
 from bivm_ref.takes import KINDS, Plan, Shot, Takes
 
 SIZE = {"frames": 3, "height": 72, "width": 128}
@@ -108,7 +108,7 @@ def test_a_plan_is_consistent():
 
 
 def test_odds_of_0_and_1_are_never_and_always(folders):
-    never, always = takes.Odds(0, 0, 0, 0), takes.Odds(0, 0, 1, 1)
+    never, always = (takes.Odds(0, 0, 0, what, what) for what in (0, 1))
     for odds, what in ((never, False), (always, True)):
         source = Takes(*folders, odds=odds)
         shots = [shot for seed in range(40) for shot in source.plan(seed, 3).shots]
@@ -134,6 +134,57 @@ def test_new_clothes_are_seen_below_the_head_and_printed_with_photographs(folder
     inside = np.flatnonzero((old.alpha[0] > 0.9).any(1))
     assert differs.sum() > 0.25 * (old.alpha[0] > 0.9).sum()
     assert rows[0] > inside[0] + 0.2 * len(inside)  # the bust's head is 48 of its 160 rows
+
+
+def acted(folder, names, sizes=(64, 64)):
+    """Rendered clips of two frames: a box that stands left, then right."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for t, size in enumerate(sizes):
+            rgba = np.zeros((size, 48, 4), np.uint8)
+            rgba[8:56, 4 + 20 * t : 24 + 20 * t] = (200, 30, 30, 255)
+            Image.fromarray(rgba, "RGBA").save(folder / name / f"{t:04d}.webp", lossless=True)
+    return folder
+
+
+def test_rendered_clips_are_drawn_beside_stills_and_pass_through_their_poses(folders, tmp_path):
+    moving = acted(tmp_path / "moving", ("c000059", "c000060", "c000061"))
+    (tmp_path / "moving" / "h000100.webp").write_bytes(b"no clip")
+    always = Takes(*folders, moving=moving, odds=takes.Odds(procedural=0, moving=1, dressed=0))
+    who = {n for seed in range(40) for shot in always.plan(seed, 2).shots for n in shot.people}
+    assert who == {6, 7}  # six stills may be drawn, so the clips are 6 and 7: c000059 is held out
+    names = " ".join(always.clip(seed, 2, 36, 64).name for seed in range(20))
+    assert "c000060" in names and "c000061" in names and "c000059" not in names and "h0000" not in names
+    never = Takes(*folders, moving=moving, odds=takes.Odds(procedural=0, moving=0))
+    assert max(n for seed in range(40) for shot in never.plan(seed, 2).shots for n in shot.people) < 6
+    half = [n for seed in range(1500) for shot in takes.plan(seed, 2, people=6, moving=2, odds=takes.Odds(0)).shots
+            for n in shot.people]
+    assert np.mean(np.array(half) >= 6) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / len(half)))
+
+
+def test_a_pose_is_shown_at_its_time_and_the_last_one_turns_back():
+    stills = [np.zeros((40, 30, 4), np.uint8) for _ in range(3)]
+    for n, still in enumerate(stills):
+        still[5:, 5:25] = (80 * n + 40, 10, 10, 255)
+    actor = MovingStill(extent(np.stack(stills)), np.random.default_rng(0), 60, 80)
+    actor.act(stills, 1, 0.5)
+    shown = [round(actor.pose(t).getpixel((actor.w // 2, actor.h // 2))[0] / 80 - 0.5) for t in range(14)]
+    assert shown == [1, 1, 2, 2, 1, 1, 0, 0, 1, 1, 2, 2, 1, 1]
+    actor.act(stills[:1], 0, 0.5)
+    assert actor.pose(0).tobytes() == actor.pose(7).tobytes()
+
+
+def test_where_a_figure_ever_is():
+    poses = np.zeros((2, 1, 3, 4), np.uint8)
+    poses[0, 0, 0], poses[1, 0, 1], poses[1, 0, 0] = (9, 9, 9, 255), (5, 5, 5, 100), (1, 1, 1, 40)
+    assert extent(poses)[0].tolist() == [[9, 9, 9, 255], [0, 0, 0, 100], [0, 0, 0, 0]]
+
+
+def test_a_clip_with_frames_of_unequal_size_is_left_out_and_said(folders, tmp_path):
+    moving = acted(tmp_path / "moving", ("c000060",), sizes=(64, 60))
+    source = Takes(*folders, moving=moving, odds=takes.Odds(procedural=0, moving=1))
+    with pytest.raises(UserError, match="c000060: frames of unequal size"):
+        source.clip(1, 2, 36, 64)
 
 
 # -- the clip ------------------------------------------------------------------------------------------------

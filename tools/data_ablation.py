@@ -1,9 +1,10 @@
 """Which training data helps on photographs: one float twin for each, same steps, and the table in README.md.
 
-    python tools/data_ablation.py run --people PEOPLE --scenes SCENES --photos PHOTOS --held-out ROOT --out RUNS
+    python tools/data_ablation.py run --people PEOPLE --moving CLIPS --scenes SCENES --photos PHOTOS \
+        --held-out ROOT --out RUNS
     python tools/data_ablation.py readme
 
-PEOPLE, SCENES and PHOTOS as for `bivm-ref train --takes`; ROOT holds stills/ and scenes/ of tools/people with the
+PEOPLE, CLIPS, SCENES and PHOTOS as for `bivm-ref train --takes`; ROOT holds stills/ and scenes/ of tools/people with the
 held-out numbers. Every arm adds one thing to the one above it. All begin from random weights of the same seed, take
 STEPS steps at 160x96, and are measured at that size: on the two photographs of data_samples and on rendered people and
 empty rooms that no training draws. A finished arm and seed is a row of data_samples/results/data_ablation.jsonl, and
@@ -31,15 +32,17 @@ from bivm_ref.takes import Odds, Takes
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES, ROWS = ROOT / "data_samples", ROOT / "data_samples" / "results" / "data_ablation.jsonl"
-STEPS, HEIGHT, WIDTH = 1000, 96, 160
+STEPS, HEIGHT, WIDTH = 700, 96, 160
 PHOTOGRAPHS = ("portrait", "astronaut")
+FOLDERS = ("people", "moving", "scenes", "photos")
 AS_THEY_ARE = Odds(dressed=0, hung=0)
 ARMS = {  # name -> (what it adds, the folders it draws from, odds)
     "procedural": ("procedural figures and textures", (), AS_THEY_ARE),
     "stills": ("+ rendered people", ("people",), AS_THEY_ARE),
-    "scenes": ("+ rendered scenes", ("people", "scenes"), AS_THEY_ARE),
-    "photos": ("+ photographs behind them", ("people", "scenes", "photos"), AS_THEY_ARE),
-    "cloth": ("+ other clothes, cloth behind", ("people", "scenes", "photos"), Odds()),
+    "clips": ("+ clips of them, rendered moving", ("people", "moving"), AS_THEY_ARE),
+    "scenes": ("+ rendered scenes", ("people", "moving", "scenes"), AS_THEY_ARE),
+    "cloth": ("+ other clothes, cloth behind", ("people", "moving", "scenes"), Odds()),
+    "photos": ("+ photographs behind and on clothes", ("people", "moving", "scenes", "photos"), Odds()),
 }
 MARKERS = ("<!-- data: python tools/data_ablation.py readme -->", "<!-- end of data -->")
 
@@ -113,16 +116,17 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS), help="some of them (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1 (1)")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each arm (%(default)s)")
-    for name in ("people", "scenes", "photos", "held-out", "out"):
+    for name in (*FOLDERS, "held-out", "out"):
         parser.add_argument(f"--{name}", metavar="D", type=Path)
     args = parser.parse_args()
     if unknown := set(args.arms.split(",")) - set(ARMS):
         parser.error(f"unknown arm {min(unknown)}; choose among {', '.join(ARMS)}")
     if args.what == "run":
-        if missing := [n for n in ("people", "scenes", "photos", "held_out", "out") if getattr(args, n) is None]:
+        needed = (*FOLDERS, "held_out", "out")
+        if missing := [name for name in needed if getattr(args, name) is None]:
             parser.error(f"run needs --{missing[0].replace('_', '-')} D")
         torch.set_num_threads(1)
-        folders = {name: args.__dict__[name] for name in ("people", "scenes", "photos")}
+        folders = {name: args.__dict__[name] for name in FOLDERS}
         done = {(row["arm"], row["seed"], row["steps"]) for row in read()}
         for seed in range(args.seeds):
             for name in args.arms.split(","):
