@@ -4,8 +4,8 @@
         --held-out ROOT --out RUNS
     python tools/data_ablation.py readme
 
-PEOPLE, CLIPS, SCENES and PHOTOS as for `bivm-ref train --takes`; ROOT holds stills/ and scenes/ of tools/people with the
-held-out numbers. Every arm adds one thing to the one above it. All begin from random weights of the same seed, take
+PEOPLE, CLIPS, SCENES and PHOTOS as for `bivm-ref train --takes`; ROOT holds stills/ and scenes/ of tools/people with
+the held-out numbers. Every arm adds one thing to the one above it. All begin from random weights of the same seed, take
 STEPS steps at 160x96, and are measured at that size: on the two photographs of data_samples and on rendered people and
 empty rooms that no training draws. A finished arm and seed is a row of data_samples/results/data_ablation.jsonl, and
 is not run again; an interrupted one goes on. A test holds README's table equal to the rows.
