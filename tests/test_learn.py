@@ -195,3 +195,24 @@ def test_float_twin_hands_its_weights_to_the_student(tmp_path):
     student = BiVM("small")
     start_from(student, tmp_path / "twin" / "model.pt")
     assert torch.equal(student.head.weight, load_model(tmp_path / "twin" / "model.pt").head.weight)
+
+
+def test_a_gate_is_as_open_in_the_student_as_in_its_twin(tmp_path):
+    """The gate's scale was learned around weights of 0.01, shift 0; +-1 would shut or open every gate to its stop."""
+    twin = BiVM("small", "float")
+    with torch.no_grad():
+        twin.neck.aspp.gate.weight.mul_(0.01 / twin.neck.aspp.gate.weight.abs().mean((1, 2, 3), keepdim=True))
+        twin.neck.aspp.gate_scale.fill_(20.0)
+        twin.neck.aspp.gate_shift.zero_()
+    recipe = dataclasses.asdict(Recipe(method="float"))
+    save_atomic({"recipe": recipe, "model": twin.state_dict()}, tmp_path / "twin.pt")
+    for method, scale in (("bivm", 0.2), ("bnn", 0.2), ("reactnet", 20.0), ("float", 20.0)):
+        student = BiVM("small", method)
+        start_from(student, tmp_path / "twin.pt")
+        torch.testing.assert_close(student.neck.aspp.gate_scale, torch.full_like(twin.neck.aspp.gate_scale, scale))
+    student = BiVM("small")
+    start_from(student, tmp_path / "twin.pt")
+    x = torch.randn(4, student.arch.features[3], 6, 6)
+    bits = student.neck.aspp.sign_mean(student.neck.aspp.value.sign(x).mean((2, 3), keepdim=True))
+    gate = student.neck.aspp.gate(bits).flatten(1) * student.neck.aspp.gate_scale
+    assert gate.abs().median() < 3  # hard_sigmoid moves between -3 and 3; with a scale of 20 it was some 150

@@ -68,6 +68,38 @@ def test_classes_and_cells():
     assert odd.shape == (1, 1, 3, 3) and odd.min() == 1.0
 
 
+def test_a_flat_channel_has_a_bounded_gradient_and_the_others_their_z_score():
+    """Of four channels two vary, with std 1 and 2; one is constant, one nearly. Their root mean square is sqrt(5/4)."""
+    torch.manual_seed(3)
+    noise = torch.randn(8, 4, 16, 16)
+    noise = (noise - noise.mean((0, 2, 3), keepdim=True)) / noise.std((0, 2, 3), correction=0, keepdim=True)
+    x = (noise * torch.tensor([1.0, 2.0, 0.0, 1e-6]).view(-1, 1, 1) + 5.0).requires_grad_()
+    z = mimic.z_score(x)
+    torch.testing.assert_close(z[:, :2], noise[:, :2], rtol=1e-4, atol=1e-4)
+    assert z[:, 2:].abs().max() < 1e-3
+    z.square().sum().backward()  # what an unbounded one would make of channel 3: about 1e6
+    (z.detach() * mimic.z_score(x)).sum().backward()
+    assert x.grad.abs().max() < 100
+    kappa = mimic.inverse_std(torch.tensor([1.0, 4.0, 0.0, 1e-12]).view(1, 4, 1, 1)).flatten()
+    torch.testing.assert_close(kappa, torch.tensor([1.0, 0.5, 1 / 0.1118, 1 / 0.1118]), rtol=1e-3, atol=0)
+
+
+def test_a_gate_that_is_shut_does_not_blow_up_the_students_gradient(twin):
+    """A neck half of whose channels are 0 throughout: theta of the sign that reads them had gradients above 100."""
+    torch.manual_seed(5)
+    student = BiVM("small").train()
+    with torch.no_grad():
+        student.neck.aspp.gate_shift[::2] = -100.0
+    listening = Mimic(student, twin, Mimicking())
+    frames, alpha = torch.rand(2, 2, 3, 64, 64), square(4).unflatten(0, (2, 2))[:, :, 0]
+    with Capture(student, STAGES[:-1]) as maps:
+        student(frames)
+    assert (maps["neck"].std((0, 2, 3)) == 0).sum() >= student.arch.neck // 4
+    listening.loss(student, maps, frames, alpha).backward()
+    assert reader(student, "neck").theta.grad.abs().max() < 1
+    assert listening.adapters["neck"].weight.grad.abs().max() < 10
+
+
 def test_the_weight_is_on_the_boundary_and_sums_to_one():
     w = mimic.boundary_weight(mimic.cell_alpha(square()[:, 0], 16, 16), floor=0.1)
     assert w.sum((1, 2, 3)).tolist() == pytest.approx([1.0, 1.0], rel=1e-5)

@@ -12,7 +12,9 @@ the teacher *before* the sign:
     information-guided  pi_c is what the teacher's bit of that channel tells of the alpha class: max(0, I - null)
 
 n is the z-score per channel, psi a 1x1 adapter that exists in training only, theta the shift of the sign that reads the
-map, kappa = `sharpness` / std of the channel. Nothing of this costs anything at inference.
+map, kappa = `sharpness` / std of the channel. A channel that hardly varies, as one that a gate has shut, would have a
+gradient without bound: a std below `FLAT` of its map's counts as that much. Nothing of this costs anything when the
+network runs.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from bivm_ref.information import mutual_information
 from bivm_ref.net import BiVM, sync
 from bivm_ref.net.capture import Capture, reader
 
+FLAT = 0.1  # share of the root mean square of a map's stds: the least that a channel's std counts as
 CLEAR = 0.02  # a cell whose mean alpha is below it is background, above 1 - CLEAR foreground, else between
 
 
@@ -87,9 +90,15 @@ def channel_information(bits: Tensor, classes: Tensor, clips: int) -> np.ndarray
 
 
 def z_score(x: Tensor) -> Tensor:
-    """(x - mean) / std per channel over samples and cells of (N, C, h, w)."""
+    """(x - mean) / std per channel over samples and cells of (N, C, h, w); flat channels come out near 0."""
     mean, variance = sync.moments(x)
-    return (x - mean) * torch.rsqrt(variance + 1e-10)
+    return (x - mean) * inverse_std(variance)
+
+
+def inverse_std(variance: Tensor) -> Tensor:
+    """1 / std of each channel of a map, from its variances (1, C, 1, 1); bounded for those that are flat (`FLAT`)."""
+    least = FLAT**2 * variance.detach().mean()
+    return torch.rsqrt(torch.maximum(variance, least) + 1e-10)
 
 
 class Mimic(nn.Module):
@@ -162,7 +171,7 @@ class Mimic(nn.Module):
     def _bit_term(self, student: BiVM, stage: str, mine: Tensor, theirs: Tensor) -> Tensor:
         theta = reader(student, stage).theta
         shifted = mine if theta is None else mine + theta.view(-1, 1, 1)
-        kappa = self.options.sharpness * torch.rsqrt(sync.moments(mine.detach())[1] + 1e-10)
+        kappa = self.options.sharpness * inverse_std(sync.moments(mine.detach())[1])
         wanted = (theirs >= self.buffer_of("median", stage).view(-1, 1, 1)).to(mine.dtype)
         return F.binary_cross_entropy_with_logits(kappa * shifted, wanted, reduction="none")
 

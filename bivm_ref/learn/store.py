@@ -62,6 +62,9 @@ def start_from(model: nn.Module, path: str | Path) -> None:
     """Begin with the weights of a finished run: what both networks have is taken over, branches and whatever else is
     new start as they are. Between a float and a binary network, gains and slopes start anew too: they were learned
     around another nonlinearity, and the methods that name theirs otherwise would not get them either.
+
+    The weights' size changes with the method: +-1 are some ten times larger than a float twin's. A batch norm makes up
+    for that everywhere but behind the LR-ASPP's gate, so there the affine's scale does (`_same_gates`).
     UserError when a weight has another shape."""
     source = load_model(path)
     mine, theirs = model.state_dict(), source.state_dict()
@@ -71,6 +74,16 @@ def start_from(model: nn.Module, path: str | Path) -> None:
     if odd or not set(mine) & set(theirs):
         raise UserError(f"{path}: holds another architecture's weights; name a run of the same preset")
     model.load_state_dict({**mine, **{name: value for name, value in theirs.items() if name in mine}})
+    if isinstance(model, BiVM) and isinstance(source, BiVM):
+        _same_gates(model, source)
+
+
+@torch.no_grad()
+def _same_gates(model: BiVM, source: BiVM) -> None:
+    """Let gate_scale * weights be as large in `model` as in `source`, channel by channel. Else a hard sigmoid that was
+    learned around small float weights is shut by +-1 from the first step on, and what is shut has no gradient."""
+    mine, theirs = (net.neck.aspp.gate.weight_bits().abs().mean((1, 2, 3)) for net in (model, source))
+    model.neck.aspp.gate_scale.mul_(theirs / mine.clamp(min=1e-12))
 
 
 def load_model(path: str | Path) -> BiVM | RVM:
