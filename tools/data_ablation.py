@@ -76,8 +76,12 @@ def run(name: str, seed: int, steps: int, folders: dict[str, str], held_out: Pat
         alpha = predict(model, clip)
         figures.setdefault(clip.name.partition("/")[0], []).append(
             (metrics.mad(alpha, clip.alpha), metrics.iou(alpha, clip.alpha)))
-    means = {of: {"MAD": round(float(np.mean([mad for mad, _ in found])), 2),
-                  "IoU": round(float(np.mean([iou for _, iou in found])), 4)} for of, found in figures.items()}
+    means = {}
+    for of, found in figures.items():
+        mads, ious = np.transpose(found)
+        means[of] = {"MAD": round(float(mads.mean()), 2)}
+        if of != "empty":  # nobody there overlaps with nobody
+            means[of]["IoU"] = round(float(ious.mean()), 4)
     return {"arm": name, "seed": seed, "steps": steps, "seconds": round(seconds), "torch": torch.__version__, **means}
 
 
