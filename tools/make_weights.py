@@ -5,7 +5,7 @@
     python tools/make_weights.py train small-takes --people PEOPLE --scenes SCENES --photos PHOTOS
     python tools/make_weights.py ship small [--twin runs/small-float/model.pt]        -> bivm_ref/weights/small.*
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
-    python tools/make_weights.py keep small-takes                                     -> the same, in half precision
+    python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 
@@ -32,7 +32,6 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.mimic import Mimicking
 from bivm_ref.learn.store import build_from, load_state, load_weights, save_atomic, trained_size
 from bivm_ref.learn.train import Phase, Recipe, train
 from bivm_ref.net import BiVM
@@ -49,9 +48,6 @@ CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": 
          "rendered": "sample: rendered person",
          "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
-FILMED = ("takes (bivm_ref/takes.py) of procedural figures (60 %) and CC0 rendered people (166 stills, seeds 60-180 "
-          "and 1000-1044), half of them in other clothes, before painted backdrops (65 %) and 80 rendered scenes "
-          "(seeds 10-89); no photograph")
 DATA = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
         "and 80 rendered scenes (seeds 10-89), a quarter of the clips wild; no photograph of a person")
 
@@ -61,25 +57,19 @@ REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
 RECIPES = {
     "small-float": Recipe(arch="small", method="float", bf16=True, seed=71, mix=(0.7, 0.3), decay=0.6,
                           phases=(Phase(1100, 96, 160), Phase(220, 144, 256), Phase(2000, 144, 256, frames=2))),
-    "small-mix": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
-                        phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
-                                REFINE)),
-    "small": Recipe(arch="small", bf16=True, seed=61, source="takes", decay=0.6, mimic=Mimicking(),
-                    init="small-mix/model.pt", teacher="small-float-cloth/model.pt",
-                    phases=(Phase(2000, 96, 160, frames=2), Phase(1500, 144, 256, frames=2),
-                            Phase(60, 144, 256, batch=1, frames=2, refine=True))),
+    "small": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
+                    phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
+                            REFINE)),
     # Not shipped: it sees whole people better, and takes a flag for one (see weights/training/README.md).
-    "small-takes": Recipe(arch="small", bf16=True, seed=31, source="takes", decay=0.6, init="small-mix/model.pt",
+    "small-takes": Recipe(arch="small", bf16=True, seed=31, source="takes", decay=0.6, init="small/model.pt",
                           phases=(Phase(2200, 144, 256, frames=2), Phase(250, 144, 256, batch=2),
                                   Phase(50, 144, 256, batch=1, frames=2, refine=True))),
     # The same for the float twin: rendered people at their best, photographs at their worst.
     "small-float-takes": Recipe(arch="small", method="float", bf16=True, seed=41, source="takes", decay=0.6,
                                 init="small-float/model.pt", phases=(Phase(4000, 144, 256, frames=2),)),
-    # Takes with cloth and more that is painted: photographs keep what they had. The first is `small`'s teacher.
+    # Takes with cloth and more that is painted: photographs keep what they had, rendered people gain.
     "small-float-cloth": Recipe(arch="small", method="float", bf16=True, seed=51, source="takes", decay=0.6,
                                 init="small-float/model.pt", phases=(Phase(400, 144, 256, frames=2),)),
-    "small-float-people": Recipe(arch="small", method="float", bf16=True, seed=52, source="takes", decay=0.6,
-                                 init="small-float/model.pt", phases=(Phase(1700, 144, 256, frames=2),)),
     "default": Recipe(arch="default", bf16=True, seed=22, mix=(0.75, 0.25),  # what two cores do in half an hour
                       phases=(Phase(480, 96, 160, frames=2), Phase(30, 144, 256, frames=2))),
 }
@@ -136,8 +126,7 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
     model = network(run)
     provenance = {"size": trained_size(run["recipe"]), "recipe": run["recipe"],
                   "started_from": STARTED_FROM.get(name, ""), "steps_done": run["step"],
-                  "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(),
-                  "data": FILMED if run["recipe"].get("source") == "takes" else DATA}
+                  "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(), "data": DATA}
     export(model, path, provenance, {})
     engine = PackedBiVM.load(path)
     figures = {"procedural_256x144": rounded(ground.mean_row(ground.evaluate_procedural(HELD_OUT_CLIPS, engine)))}

@@ -33,8 +33,9 @@ PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
     "small": ("`small`, shipped", "packed", "small.safetensors"),
     "small-float": ("its float twin", "torch", "training/small-float.pt"),
-    "small-float-takes": ("that twin trained on with takes, not shipped", "torch", "training/small-float-takes.pt"),
-    "small-takes": ("`small` trained on with takes, not shipped", "torch", "training/small-takes.pt"),
+    "small-float-cloth": ("that twin, 400 steps on takes with cloth", "torch", "training/small-float-cloth.pt"),
+    "small-float-takes": ("that twin, 4,000 steps on takes before there was cloth", "torch",
+                          "training/small-float-takes.pt"),
 }
 SHIPPED = "small"
 MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")
