@@ -30,7 +30,6 @@ THINGS = {"edge": 0.4, "bar": 0.25, "polygon": 0.2, "blob": 0.15}  # odds of wha
 TOLERATED = 0.01  # share of a folder's files that may be unreadable, as of the field's data sets (`learn.folders`)
 
 
-
 @dataclass(frozen=True)
 class Odds:
     """How often takes use what is not simply a file of theirs."""
@@ -126,8 +125,8 @@ class Takes:
     people: a folder of RGBA stills (PNG or WebP); scenes, photos: folders of opaque backgrounds, rendered and
     photographed; moving: one of rendered clips, see `clips.drawable_clips`, for which `people` is needed, too. None
     leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes, too (see `cloth`).
-    Held-out files are never drawn: see `clips.drawable`. A file that cannot be read is left out,
-    marked in `marks`, and the next one taken instead.
+    Held-out files are never drawn: see `clips.drawable`. A file that cannot be read is left out, marked in `marks`, and
+    the next one taken instead.
     Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
     """
 
