@@ -170,6 +170,16 @@ def test_information_weights_sum_to_one_and_can_be_switched_off(twin):
     assert informed.buffer_of("pi", "f1").unique().numel() > 4
 
 
+def test_even_keeps_that_share_of_the_weights_for_all_channels_alike(twin):
+    torch.manual_seed(14)
+    frames, alpha = torch.rand(3, 1, 3, 64, 64), torch.rand(3, 1, 1, 64, 64).round()
+    frames = frames * 0.2 + alpha * 0.8
+    told, mixed = (loss_of(BiVM("small"), twin, Mimicking(even=even), frames, alpha)[0].buffer_of("pi", "f1")
+                   for even in (0.0, 0.25))
+    assert told.min() == 0 and mixed.min().item() == pytest.approx(0.25 / len(told), rel=1e-5)
+    torch.testing.assert_close(mixed, 0.75 * told + 0.25 / len(told))
+
+
 def test_the_student_learns_and_the_teacher_does_not(twin):
     torch.manual_seed(15)
     student, frames = BiVM("small").train(), torch.rand(2, 2, 3, 64, 64)

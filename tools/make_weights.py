@@ -1,8 +1,9 @@
 """The shipped weights: the recipes they were trained with, and how a finished run becomes a file with its card.
 
-    python tools/make_weights.py train small-float --people PEOPLE --scenes SCENES    -> runs/small-float/
-    python tools/make_weights.py train small       --people PEOPLE --scenes SCENES    -> runs/small/
-    python tools/make_weights.py train small-takes --people PEOPLE --scenes SCENES --photos PHOTOS
+    python tools/make_weights.py train small-float       --people PEOPLE --scenes SCENES    -> runs/small-float/
+    python tools/make_weights.py train small-mix         --people PEOPLE --scenes SCENES
+    python tools/make_weights.py train small-float-cloth --people PEOPLE --scenes SCENES
+    python tools/make_weights.py train small             --people PEOPLE --scenes SCENES --moving MOVING
     python tools/make_weights.py ship small [--twin runs/small-float/model.pt]        -> bivm_ref/weights/small.*
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
@@ -10,8 +11,8 @@
     python tools/make_weights.py readme                                               -> the table in README.md
 
 PEOPLE is a folder of RGBA stills of people, SCENES one of photographs (or rendered rooms), PHOTOS one more of
-photographs; without them a run draws procedural figures and textures alone. `ship` measures with the NumPy engine, on
-clips no run ever draws.
+photographs (--photos), MOVING one of rendered clips; without them a run draws procedural figures and textures alone.
+`ship` measures with the NumPy engine, on clips no run ever draws.
 A run that was stopped early is shipped from its checkpoint, and its card says at which step it stopped. The real
 weights behind the signs, and the float twin's, are kept in weights/training/ in half precision: `--init` goes on
 from them.
@@ -228,6 +229,7 @@ def main() -> None:
     parser.add_argument("--people", type=Path)
     parser.add_argument("--scenes", type=Path)
     parser.add_argument("--photos", type=Path)
+    parser.add_argument("--moving", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (default: runs)")
     parser.add_argument("--twin", type=Path, help="folder of the float twin's run, to measure it beside the student")
     args = parser.parse_args()
@@ -244,7 +246,7 @@ def main() -> None:
         recipe = dataclasses.replace(recipe, **found)
         torch.set_num_threads(1)
         filmed, odds = recipe.source == "takes", ODDS.get(args.name)
-        takes = Takes(args.people, args.scenes, args.photos, odds=odds) if filmed else None
+        takes = Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds) if filmed else None
         train(recipe, args.runs / args.name, args.people, args.scenes, takes=takes)
     elif args.action == "twin":
         keep_for_training(args.name, stopped_run(args.runs / args.name), torch.float32)  # compare --init reads it

@@ -9,7 +9,8 @@ the teacher *before* the sign:
 
     localized           w_u is 1 + `floor` in the boundary band of the true alpha, `floor` elsewhere, sum 1 per frame
     binarization-aware  the second term asks for the *bit* that the next sign will make, not for the value
-    information-guided  pi_c is what the teacher's bit of that channel tells of the alpha class: max(0, I - null)
+    information-guided  pi_c grows with what the teacher's bit of that channel tells of the alpha class, max(0, I - null);
+                        the share `even` of it is spread over all channels alike, the sum is 1
 
 n is the z-score per channel, psi a 1x1 adapter that exists in training only, theta the shift of the sign that reads the
 map, kappa = `sharpness` / std of the channel. A channel that hardly varies, as one that a gate has shut, would have a
@@ -43,13 +44,17 @@ class Mimicking:
     localized  w on the boundary band; False weighs every cell alike
     bits       eta; 0 leaves the bit term out
     informed   pi from information; False weighs every channel alike
+
+    `floor` and `even` keep something of every cell and channel in the loss. With much less of them (0.1 and 0) a short
+    training did better without localization and without information than with them (data_samples/results/README.md).
     """
 
     weight: float = 1.0
     localized: bool = True
     bits: float = 0.5
     informed: bool = True
-    floor: float = 0.1
+    floor: float = 1.0
+    even: float = 0.5
     sharpness: float = 2.0
     stages: tuple[str, ...] = ("f1", "f2", "f3", "f4", "neck", "d3", "d2", "d1")
 
@@ -152,7 +157,9 @@ class Mimic(nn.Module):
             classes = alpha_class(cell_alpha(alpha.flatten(0, 1), *features.shape[-2:]))
             told = channel_information(features >= median.view(-1, 1, 1), classes, len(frames))
             if told.sum() > 0:
-                self.buffer_of("pi", stage).copy_(torch.from_numpy(told / told.sum()))
+                even = self.options.even
+                pi = (1.0 - even) * told / told.sum() + even / len(told)
+                self.buffer_of("pi", stage).copy_(torch.from_numpy(pi))
 
     def loss(self, student: BiVM, maps: dict[str, Tensor], frames: Tensor, alpha: Tensor) -> Tensor:
         """maps: the student's, from `Capture`, on the same frames. A scalar."""
