@@ -33,6 +33,7 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
+from bivm_ref.learn.mimic import Mimicking
 from bivm_ref.learn.store import build_from, load_state, load_weights, save_atomic, trained_size
 from bivm_ref.learn.train import Phase, Recipe, train
 from bivm_ref.net import BiVM
@@ -49,8 +50,11 @@ CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": 
          "rendered": "sample: rendered person",
          "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
-DATA = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
-        "and 80 rendered scenes (seeds 10-89), a quarter of the clips wild; no photograph of a person")
+MIXED = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
+         "and 80 rendered scenes (seeds 10-89), a quarter of the clips wild; no photograph of a person")
+FILMED = ("takes (`bivm_ref/takes.py`) of procedural figures (60 %) and CC0 rendered people (166 stills, seeds 60-180 "
+          "and 1000-1044, half of them in other clothes, and 22 clips of five frames, seeds 1000-1021), over textures "
+          "and 80 rendered scenes (seeds 10-89); no photograph at all")
 
 # From nothing to what is shipped, the stages of each network joined into one run; the float twin goes first. Step
 # counts are what two shared CPU cores did in an afternoon; more of them would do good. The refiner comes last.
@@ -58,11 +62,12 @@ REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
 RECIPES = {
     "small-float": Recipe(arch="small", method="float", bf16=True, seed=71, mix=(0.7, 0.3), decay=0.6,
                           phases=(Phase(1100, 96, 160), Phase(220, 144, 256), Phase(2000, 144, 256, frames=2))),
-    "small": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
-                    phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
-                            REFINE)),
+    # Shipped until 29 November 2026, without a teacher.
+    "small-mix": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
+                        phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
+                                REFINE)),
     # Not shipped: it sees whole people better, and takes a flag for one (see weights/training/README.md).
-    "small-takes": Recipe(arch="small", bf16=True, seed=31, source="takes", decay=0.6, init="small/model.pt",
+    "small-takes": Recipe(arch="small", bf16=True, seed=31, source="takes", decay=0.6, init="small-mix/model.pt",
                           phases=(Phase(2200, 144, 256, frames=2), Phase(250, 144, 256, batch=2),
                                   Phase(50, 144, 256, batch=1, frames=2, refine=True))),
     # The same for the float twin: rendered people at their best, photographs at their worst.
@@ -71,18 +76,20 @@ RECIPES = {
     # Takes with cloth and more that is painted: photographs keep what they had, rendered people gain.
     "small-float-cloth": Recipe(arch="small", method="float", bf16=True, seed=51, source="takes", decay=0.6,
                                 init="small-float/model.pt", phases=(Phase(400, 144, 256, frames=2),)),
+    # The student of that one, on the same data and on rendered clips.
+    "small": Recipe(arch="small", bf16=True, seed=61, source="takes", decay=0.6, mimic=Mimicking(floor=1.0, even=0.0),
+                    init="small-mix/model.pt", teacher="small-float-cloth/model.pt",
+                    phases=(Phase(1500, 96, 160, frames=2), Phase(2200, 144, 256, frames=2),
+                            Phase(150, 144, 256, batch=2, frames=4),
+                            Phase(60, 144, 256, batch=1, frames=2, refine=True))),
     "default": Recipe(arch="default", bf16=True, seed=22, mix=(0.75, 0.25),  # what two cores do in half an hour
                       phases=(Phase(480, 96, 160, frames=2), Phase(30, 144, 256, frames=2))),
 }
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 ODDS = dict.fromkeys(("small-takes", "small-float-takes"), Odds(procedural=0.2, painted=0.15, dressed=0, hung=0))
 STARTED_FROM = {
-    "small": "the weights shipped at first (in this repository's history; all was trained with tau 0.05, raised to 0.2 "
-             "when that changed no error on clips to choose by, only the active share): 620 and 90 steps at 256x144 "
-             "with 2 and 4 frames, learning rate 1.2e-3 falling to 0, mix 0.75 : 0.25, and "
-             "100 of the refiner (0.25 h, two threads); before them the average after 1,800 steps at 256x144, 2 or 4 "
-             "frames, 2e-3 falling to 3e-4, mix 0.65 : 0.35 (0.65 h, two threads); before those 1,900 steps at 160x96, "
-             "2e-3, wild clips only (0.7 h), which began from the float twin's weights at its step 840",
+    "small": "`small-mix`, shipped until then: 2,400 and 500 steps at 256x144 with 2 and 4 frames, and 120 of the "
+             "refiner, no teacher (1.1 h); its card, with all that was before it, is in this repository's history",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
     "default": "100 steps at 160x96 (0.14 h) from random weights, on wild clips only",
@@ -127,7 +134,8 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
     model = network(run)
     provenance = {"size": trained_size(run["recipe"]), "recipe": run["recipe"],
                   "started_from": STARTED_FROM.get(name, ""), "steps_done": run["step"],
-                  "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(), "data": DATA}
+                  "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(),
+                  "data": FILMED if run["recipe"].get("source") == "takes" else MIXED}
     export(model, path, provenance, {})
     engine = PackedBiVM.load(path)
     figures = {"procedural_256x144": rounded(ground.mean_row(ground.evaluate_procedural(HELD_OUT_CLIPS, engine)))}
@@ -146,6 +154,9 @@ def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> s
     rows = [f"| {clip} | " + " | ".join(f"{row[k]:.2f}" if k in row else "" for k in keys) + " |"
             for clip, row in figures.items()]
     finished = run["step"] == run["steps"]
+    filmed, mimic = run["recipe"].get("source") == "takes", run["recipe"].get("mimic")
+    moving = " --moving MOVING" if filmed else ""
+    taught = f"\n- mimics `{Path(RECIPES[name].teacher).parent}`, its float twin: {settings(mimic)}" if mimic else ""
     phases = "\n".join(f"- {p['steps']} steps at {p['width']}x{p['height']}, batch {p['batch']}, {p['frames']} frames"
                        + (", the refiner alone, from twice that size" if p["refine"] else "")
                        for p in run["recipe"]["phases"])
@@ -155,9 +166,9 @@ def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> s
 
 - works at {provenance['size']} pixels on the longer side, the size it was trained at; the refiner does the rest
 - data: {provenance['data']}
-- command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES` joins all stages in one run;
-  the last one's phases stand below, and its whole recipe in the file (`bivm-ref info`)
-- started from: {provenance['started_from'] or 'random weights'}
+- command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES{moving}`;
+  the last run's phases stand below, and its whole recipe in the file (`bivm-ref info`)
+- started from: {provenance['started_from'] or 'random weights'}{taught}
 - seed {run['recipe']['seed']}, learning rate {run['recipe']['lr']}, average {run['recipe']['ema']}, \
 bfloat16 convolutions in training: {run['recipe']['bf16']}
 - {'finished' if finished else 'STOPPED EARLY, at'} step {run['step']} of {run['steps']}, \
@@ -171,6 +182,11 @@ MAD of an all-zero matte. Grad and Conn are sums over pixels and compare at equa
 | clips, none of them trained on | {' | '.join(keys)} |
 |---|{'---|' * len(keys)}
 """ + "\n".join(rows) + "\n"
+
+
+def settings(mimic: dict) -> str:
+    """The options of a `Mimicking`, as a run's recipe holds them, but for the stages."""
+    return ", ".join(f"{name} {value}" for name, value in mimic.items() if name != "stages")
 
 
 def keep_for_training(name: str, run: dict, number: torch.dtype = torch.float16) -> None:
