@@ -499,9 +499,12 @@ def test_the_readme_says_what_the_committed_studies_found():
     assert f"all {checks['shuffled']['intervals']} intervals contain 0" in readme
     assert not checks["shuffled"]["without_zero"]
     halving, codes = checks["halving"], checks["halving_codes"]
-    assert halving["moved"] == codes["moved"] == []
-    assert (f"({halving['estimates']} of {halving['estimates']} of the linear probe, {codes['estimates']} of "
-            f"{codes['estimates']} of the k-means codes)") in readme
+    assert codes["moved"] == []
+    assert {row["measure"] for row in halving["moved"]} == {"detail"}, "about alpha, every estimate must stay"
+    assert all(row["low"] - 0.002 < row["all_clips"] < row["high"] + 0.002 for row in halving["moved"])
+    assert {(row["arm"], row["stage"]) for row in halving["moved"]} == {("no-mimicking", "f2"), ("no-mimicking", "f3")}
+    assert (f"({halving['estimates'] - len(halving['moved'])} of {halving['estimates']} of the linear probe, "
+            f"{codes['estimates']} of {codes['estimates']} of the k-means codes;") in readme
     bounds = halving["lower_bounds"]
     assert halving["estimates"] + bounds["estimates"] == 90
     assert f"of those {bounds['estimates']}, about colour at f3, f4 and the neck, {len(bounds['moved'])} rise" in readme
