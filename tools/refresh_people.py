@@ -34,7 +34,7 @@ NETWORKS = {  # name -> (what it is, engine, file)
     "small": ("`small`, shipped", "packed", "small.safetensors"),
     "small-float-cloth": ("its teacher: the float twin below, 400 steps on takes with cloth", "torch",
                           "training/small-float-cloth.pt"),
-    "small-mix": ("shipped before: no teacher, no takes", "torch", "training/small-mix.pt"),
+    "small-mix": ("shipped before: no teacher, no takes", "packed", "training/small-mix.safetensors"),
     "small-float": ("the float twin of that one", "torch", "training/small-float.pt"),
     "small-float-takes": ("that twin, 4,000 steps on takes before there was cloth", "torch",
                           "training/small-float-takes.pt"),
