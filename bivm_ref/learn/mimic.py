@@ -9,8 +9,8 @@ the teacher *before* the sign:
 
     localized           w_u is 1 + `floor` in the boundary band of the true alpha, `floor` elsewhere, sum 1 per frame
     binarization-aware  the second term asks for the *bit* that the next sign will make, not for the value
-    information-guided  pi_c grows with what the teacher's bit of that channel tells of the alpha class, max(0, I - null);
-                        the share `even` of it is spread over all channels alike, the sum is 1
+    information-guided  pi_c grows with what the teacher's bit of that channel tells of the alpha class,
+                        max(0, I - null); the share `even` of it is spread over all channels alike; sum 1
 
 n is the z-score per channel, psi a 1x1 adapter that exists in training only, theta the shift of the sign that reads the
 map, kappa = `sharpness` / std of the channel. A channel that hardly varies, as one that a gate has shut, would have a
