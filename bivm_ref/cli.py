@@ -53,27 +53,28 @@ def main(argv: list[str] | None = None) -> int:
     return run_and_report(work)
 
 
-def run_and_report(work: Callable[[], int | None]) -> int:
-    """Do the work; answer a mistake with one line on stderr. Returns the exit code."""
+def run_and_report(work: Callable[[], int | None], name: str = "bivm-ref") -> int:
+    """Do the work; answer a mistake with one line on stderr that begins with the program's name. Returns the exit
+    code."""
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # a library's remarks to programmers; python -W shows them
             return work() or 0
     except UserError as error:
-        return _fail(str(error))
+        return _fail(str(error), name)
     except KeyboardInterrupt:
-        print("bivm-ref: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         return 130
     except MemoryError:
-        return _fail("out of memory; close other programs, or pass smaller frames")
+        return _fail("out of memory; close other programs, or pass smaller frames", name)
     except BrokenPipeError:  # the reader of our output went away: `bivm-ref info | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _fail(message: str) -> int:
-    print("bivm-ref: error:", " ".join(message.split()), file=sys.stderr)
+def _fail(message: str, name: str) -> int:
+    print(f"{name}: error:", " ".join(message.split()), file=sys.stderr)
     return 2
 
 

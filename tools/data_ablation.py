@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ import torch
 from PIL import Image
 
 from bivm_ref import held_out_people, metrics
+from bivm_ref.cli import run_and_report
 from bivm_ref.clips import Clip
 from bivm_ref.evaluation_sets import clip_files, read_pairs
 from bivm_ref.learn.evaluate import predict
@@ -131,6 +133,8 @@ def main() -> None:
             parser.error(f"run needs --{missing[0].replace('_', '-')} D")
         torch.set_num_threads(1)
         folders = {name: args.__dict__[name] for name in FOLDERS}
+        Takes(**folders)  # what is missing is said now, not after minutes of training
+        next(held_out_people.held_out_clips(args.held_out / "stills", args.held_out / "scenes", 1, HEIGHT, WIDTH))
         done = {(row["arm"], row["seed"], row["steps"]) for row in read()}
         for seed in range(args.seeds):
             for name in args.arms.split(","):
@@ -143,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_and_report(main, "data_ablation"))

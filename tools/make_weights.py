@@ -25,12 +25,14 @@ import argparse
 import dataclasses
 import json
 import platform
+import sys
 from pathlib import Path
 
 import torch
 
 from bivm_ref import cost
 from bivm_ref import evaluate as ground
+from bivm_ref.cli import run_and_report
 from bivm_ref.clips import procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
@@ -281,4 +283,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_and_report(main, "make_weights"))

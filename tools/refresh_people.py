@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
 from bivm_ref import claims_data, evaluate
+from bivm_ref.cli import run_and_report
 from bivm_ref.files import beside
 from bivm_ref.matte import load_engine
 from bivm_ref.video import ImageWriter
@@ -108,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_and_report(main, "refresh_people"))

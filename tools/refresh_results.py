@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from bivm_ref import results, viz
+from bivm_ref.cli import run_and_report
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "data_samples" / "results" / "compare_small.jsonl"
@@ -107,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_and_report(main, "refresh_results"))
