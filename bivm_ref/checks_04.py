@@ -84,6 +84,7 @@ def check_E4_3(fn: Callable, seed: int = 0) -> None:
     inside = np.array([False, False, False, False, True, True, False, True, True])  # the upper left corner
     weights[~inside] = [[255, 254, 250]] * 5  # mostly +1: what the outside adds must not cancel
     taps[~inside] = 0
+    taps[4], weights[4] = 0, [255, 254, 250]  # a pixel inside whose channels are all -1 has nothing but zero bits, too
     given = taps.copy(), weights.copy(), inside.copy()
     result = call("E4.3", fn, given, "np.bitwise_count(taps ^ weights).sum(axis=1) is one count for each of 9 taps")
     if result is None:
@@ -92,7 +93,10 @@ def check_E4_3(fn: Callable, seed: int = 0) -> None:
     n = 8 * taps.shape[1]
     here = int(d[inside].sum())
     answer = n * int(inside.sum()) - 2 * here
+    some = taps.any(axis=1)
     known = {
+        "a row of zero bits is also a pixel whose channels are all -1: inside says what is outside":
+            n * int(some.sum()) - 2 * int(d[some].sum()),
         "the outside is counted: its 0 bits act as -1. Leave those taps out of n and of the count":
             9 * n - 2 * int(d.sum()),
         "the count leaves the outside out, n does not: there are as many terms as taps inside, times C":

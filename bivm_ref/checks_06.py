@@ -18,6 +18,7 @@ def check_E6_1(fn: Callable, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     coarse = rng.choice([0.0, 0.04], (9, 12))
     coarse[3:6, 3:7] = 1.0  # a figure with sharp edges, away from the border
+    coarse[:2, :5] = 0.9  # and one that the frame cuts off: the frame's border is no boundary
     coarse[1, 9], coarse[8, 1] = 0.3, 0.25  # uncertain, on one side of 0.5, far from the figure
     coarse[7, 10], coarse[8, 11] = 0.25, 0.0  # exactly tau
     coarse[4, 4] = 0.75  # exactly 1 - tau, inside the figure
@@ -42,6 +43,10 @@ def check_E6_1(fn: Callable, seed: int = 0) -> None:
         "only the inner half of the boundary: the cells around the figure are active too": uncertain | (side & ~shrunk),
         "the diagonal neighbours are missing: the neighbourhood is 3x3, a square":
             uncertain | (cross.any(0) != cross.all(0)),
+        "outside the image there is no background: repeat the edge (mode='edge')":
+            uncertain | (_window(side, "constant").any(0) != _window(side, "constant").all(0)),
+        "the opposite side of the image is no neighbour: np.roll wraps round":
+            uncertain | (_window(side, "wrap").any(0) != _window(side, "wrap").all(0)),
         "the whole figure is active; inside it, all nine neighbours agree: take all() away from any()":
             uncertain | grown,
     }

@@ -101,8 +101,8 @@ def check_E10_3(fn: Callable, seed: int = 0) -> None:
     A multiply-accumulate is one; the output has ceil(height / stride) rows, columns likewise.
     """
     rng = np.random.default_rng(seed)
-    layers = [(9 + 2 * int(rng.integers(1, 9)), 15 + 2 * int(rng.integers(1, 9)), 3, 24, 40, 2, binary)
-              for binary in (False, True)]  # float first: there 2 · MACs is no mistake about words
+    layers = [(9 + 2 * int(rng.integers(1, 9)), 15 + 2 * int(rng.integers(1, 9)), 3, 24, 40, stride, binary)
+              for binary, stride in ((False, 2), (True, 2), (True, 1))]  # float first: there 2 · MACs is not of words
     for height, width, kernel, cin, cout, stride, binary in layers:
         given = height, width, kernel, cin, cout, stride, binary
         result = call("E10.3", fn, given, "positions of the output, times the weights behind each of them")
@@ -120,6 +120,8 @@ def check_E10_3(fn: Callable, seed: int = 0) -> None:
             "the stride counts for rows and for columns": rows * width * weights / per_unit,
             "odd sides are rounded up at a stride of 2, not down":
                 (height // stride) * (width // stride) * weights / per_unit,
+            "at a stride of 1 the output is as large as the input: round up with -(-height // stride)":
+                ((height + 1) // stride) * ((width + 1) // stride) * weights / per_unit,
             "a kernel has kernel · kernel taps": rows * columns * kernel * cin * cout / per_unit,
             "that is one tap: a kernel has kernel · kernel of them": rows * columns * cin * cout / per_unit,
             "every output channel reads every input channel: times cin": rows * columns * kernel**2 * cout / per_unit,

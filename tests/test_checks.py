@@ -52,6 +52,14 @@ def test_the_published_solution_is_right(exercise, capsys):
         assert said(capsys, CHECKS[exercise], solution(exercise), seed).startswith(f"{exercise}: right")
 
 
+@pytest.mark.parametrize("exercise", CHECKS)
+def test_the_published_solution_has_the_name_that_the_notebook_calls(exercise):
+    """A solution that is pasted over the stub is the one that gets checked."""
+    (notebook,) = SOLUTIONS.parent.glob(f"{int(exercise[1:].split('.')[0]):02d}_*.ipynb")
+    (called,) = re.findall(rf"check_{exercise.replace('.', '_')}\((\w+)", notebook.read_text("utf-8"))
+    assert solution(exercise).__name__ == called
+
+
 def test_the_package_itself_passes(capsys):
     assert said(capsys, checks.check_E0_1, composite).startswith("E0.1: right")
     assert said(capsys, checks.check_E0_2, metrics.dtssd).startswith("E0.2: right")

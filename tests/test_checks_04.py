@@ -50,6 +50,7 @@ MISTAKES = [
     ("E4.2", "return an array", lambda x: [161]),
     ("E4.2", "right is 10100001", lambda x: np.zeros(4, np.uint8)),
     ("E4.3", "the outside is counted", lambda t, w, i: 72 * 3 - 2 * differing(t, w).sum()),
+    ("E4.3", "a row of zero bits", lambda t, w, i: 24 * t.any(1).sum() - 2 * differing(t, w)[t.any(1)].sum()),
     ("E4.3", "n does not", lambda t, w, i: 72 * 3 - 2 * differing(t, w)[i].sum()),
     ("E4.3", "the count of differing bits does not", lambda t, w, i: 24 * 4 - 2 * differing(t, w).sum()),
     ("E4.3", "the outside alone", lambda t, w, i: 24 * 5 - 2 * differing(t, w)[~i].sum()),

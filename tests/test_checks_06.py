@@ -86,6 +86,8 @@ MISTAKES = [
     ("E6.1", "only the outer half", lambda c, tau: unsure(c, tau) | rim(c) & (c <= 0.5)),
     ("E6.1", "only the inner half", lambda c, tau: unsure(c, tau) | rim(c) & (c > 0.5)),
     ("E6.1", "diagonal neighbours", lambda c, tau: unsure(c, tau) | rim(c, diagonal=False)),
+    ("E6.1", "repeat the edge", lambda c, tau: unsure(c, tau) | rim(np.pad(c, 1))[1:-1, 1:-1]),
+    ("E6.1", "wraps round", lambda c, tau: unsure(c, tau) | rim(np.tile(c, (3, 3)))[9:18, 12:24]),
     ("E6.1", "whole figure", lambda c, tau: unsure(c, tau) | rim(c) | (c > 0.5)),
     ("E6.1", "int64 (the values are right)", lambda c, tau: (unsure(c, tau) | rim(c)).astype(int)),
     ("E6.1", "one value for each", lambda c, tau: c[1:-1, 1:-1] > 0.5),

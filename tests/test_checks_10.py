@@ -76,6 +76,7 @@ MISTAKES = [
     ("E10.3", "stride is missing", lambda h, w, k, i, o, s, b: operations(h, w, k, i, o, 1, b)),
     ("E10.3", "rows and for columns", lambda h, w, k, i, o, s, b: up(h, s) * w * k * k * i * o / (64 if b else 1)),
     ("E10.3", "rounded up", lambda h, w, k, i, o, s, b: (h // s) * (w // s) * k * k * i * o / (64 if b else 1)),
+    ("E10.3", "at a stride of 1", lambda h, w, k, i, o, s, b: operations((h + 1) // s, (w + 1) // s, k, i, o, 1, b)),
     ("E10.3", "kernel · kernel taps", lambda h, w, k, i, o, s, b: operations(h, w, 1, i, o, s, b, k)),
     ("E10.3", "one tap", lambda h, w, k, i, o, s, b: operations(h, w, 1, i, o, s, b)),
     ("E10.3", "times cin", lambda h, w, k, i, o, s, b: operations(h, w, k, 1, o, s, b)),

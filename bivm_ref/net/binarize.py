@@ -138,9 +138,10 @@ class Method:
     def weight(self, weight: Tensor) -> Tensor:
         """sign(W), clip-STE; shape of `weight`.
 
-        The usual scale alpha is left out: a batch norm follows every binary convolution and divides by the standard
-        deviation, so any positive scale before it cancels. W is not centred, as BiMatting's is: students that begin
-        with a float twin's filters lose with it what the filters' means say ("bivm-centred" puts the centring back).
+        The usual scale alpha is left out: a batch norm follows every binary convolution (but the neck's gate, which
+        has a scale of its own) and divides by the standard deviation, so any positive scale before it cancels. W is
+        not centred, as BiMatting's is: students that begin with a float twin's filters would lose what the filters'
+        means say ("bivm-centred" puts the centring back).
         """
         return ClipSTE.apply(weight)
 
@@ -242,9 +243,11 @@ class ReActNet(BiReal):
 class ReCU(Method):
     """A: sign(A / std of the sample), BiReal-STE. W: V = 2 sqrt(2) (W - mean)/std, clamped to +-Q, sign, learned scale.
 
-    Rectified clamp unit (Xu et al. 2021): dead weights, those in the tails that never change sign, are pulled back to
-    Q = -mean |V| * ln(2 - 2 tau), the tau-quantile of a Laplace distribution; backward the identity, 0 outside
-    the clamp. tau grows from 0.85 to 0.99 as A * exp(progress) + B. The learned scale alpha_o lives in the layer.
+    Rectified clamp unit (Xu et al. 2021): its paper pulls dead weights, those in the tails that never change sign, back
+    to Q = -mean |V| * ln(2 - 2 tau), the tau-quantile of a Laplace distribution. As the clamp comes before the sign, it
+    changes no bit and no latent weight; backward the identity, 0 outside the clamp, so a weight beyond Q rests until Q
+    has grown past it. tau grows from 0.85 to 0.99 as A * exp(progress) + B. The learned scale alpha_o lives in the
+    layer.
     """
 
     @property
