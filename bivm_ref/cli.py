@@ -54,8 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_and_report(work: Callable[[], int | None], name: str = "bivm-ref") -> int:
-    """Do the work; answer a mistake with one line on stderr that begins with the program's name. Returns the exit
-    code."""
+    """Do the work; answer a mistake with one line on stderr that begins with `name`. Returns the exit code."""
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
@@ -197,7 +196,7 @@ def _train(commands) -> None:
                    "the others in proportion")
     p.add_argument("--init", metavar="F", help="start from this model.pt: the float twin's, or the stage's before")
     p.add_argument("--steps", metavar="N", type=positive,
-                   help="steps in all (2000): 70%% at 160x96, 20%% at 256x144, 10%% for the refiner")
+                   help="steps in all (2000): 75%% at 160x96, 20%% at 256x144, 5%% for the refiner")
     sources(p)
     takes(p)
     p.add_argument("--seed", metavar="N", type=whole, default=0, help="of the weights and the clips (0)")

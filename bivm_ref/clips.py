@@ -11,20 +11,19 @@ habits.
 
 from __future__ import annotations
 
-import functools
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from .errors import UserError
 from .figures import Figure
 from .motion import MovingStill, Path, subframe_times
 from .scenes import background_clip
+from .shelf import Shelf, drawable
 
 __all__ = ["HELD_OUT", "Clip", "ClipMix", "background_clip", "composite", "procedural_clip", "still_clip"]
 
@@ -209,7 +208,7 @@ def still_clip(
     return finish(name or f"still-{seed}", layers, background, seed, noise)
 
 
-class ClipMix:
+class ClipMix(Shelf):
     """A seeded source of training clips: `mix.clip(seed, frames, height, width)`.
 
     people: a folder of RGBA stills (PNG or WebP); scenes: a folder of backgrounds (JPEG, PNG or WebP); None
@@ -217,7 +216,8 @@ class ClipMix:
     against stills, and of a painted background against a scene, is `weights[0] : weights[1]` in both draws.
     A quarter of the clips are wild (see `procedural_clip`).
     Held-out files are never drawn: names hNNNNNN.* below `first_seed`, bNNNNNN.* below `first_scene`; other
-    names are all used. Raises UserError if a folder is missing or holds nothing to draw.
+    names are all used. A file that cannot be read is left out (see `shelf.Shelf`).
+    Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
     """
 
     def __init__(
@@ -228,8 +228,10 @@ class ClipMix:
         first_seed: int = 60,
         first_scene: int = 10,
     ) -> None:
-        self.people = drawable(people, "h", first_seed) if people is not None else []
-        self.scenes = drawable(scenes, "b", first_scene) if scenes is not None else []
+        super().__init__(
+            people=drawable(people, "h", first_seed) if people is not None else [],
+            scene=drawable(scenes, "b", first_scene) if scenes is not None else [],
+        )
         self.procedural = weights[0] / (weights[0] + weights[1])
 
     def clip(self, seed: int, frames: int, height: int, width: int) -> Clip:
@@ -237,81 +239,16 @@ class ClipMix:
         if seed in HELD_OUT:
             raise UserError(f"seed {seed}: held out for validation; choose one below {HELD_OUT.start:,}")
         rng = np.random.default_rng([seed, 4])
+        people, scenes = self.files["people"], self.files["scene"]
         side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
         image = None
-        if self.scenes and rng.random() >= self.procedural:
-            image = np.asarray(load(self.scenes[rng.integers(len(self.scenes))], side, "RGB"))
+        if scenes and rng.random() >= self.procedural:
+            image, _ = self.read("scene", int(rng.integers(len(scenes))), side, "RGB")
         wild = rng.random() < WILD
         background = background_clip(seed, frames, height, width, image, clutter=wild)
-        if not self.people or rng.random() < self.procedural:
+        if not people or rng.random() < self.procedural:
             return procedural_clip(seed, frames, height, width, background, wild=wild)
-        count = min(int(rng.choice([1, 2, 3], p=[0.75, 0.2, 0.05])), len(self.people))
-        chosen = rng.choice(len(self.people), count, replace=False)
-        stills = [load(self.people[i], side, "RGBA") for i in chosen]
-        name = "+".join(self.people[i].stem for i in chosen) + f"-{seed}"
-        return still_clip(stills, seed, frames, height, width, background, name)
-
-
-def drawable(folder: str | FilePath, letter: str, first: int) -> list[FilePath]:
-    """The images in a folder, sorted by name, without the held-out ones (`letter` + six digits below
-    `first`)."""
-    folder = FilePath(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give a folder of images")
-    held_out = re.compile(rf"{letter}(\d{{6}})\.")
-    files = []
-    for file in sorted(folder.iterdir()):
-        number = held_out.match(file.name)
-        if file.suffix.lower() in {".png", ".webp", ".jpg", ".jpeg"} and not (
-            number and int(number[1]) < first
-        ):
-            files.append(file)
-    if not files:
-        raise UserError(
-            f"{folder}: no image to train on (numbers below {first} are held out); add PNG or WebP files"
-        )
-    return files
-
-
-def drawable_clips(folder: str | FilePath, first: int = 60) -> list[FilePath]:
-    """The folders of frames in a folder, `c` + six digits, sorted, without the held-out ones (below `first`).
-
-    `python -m tools.people clip` renders such. Raises UserError if the folder is missing or holds none.
-    """
-    folder = FilePath(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give a folder of clips, c000060/0000.webp and so on")
-    found = [place for place in sorted(folder.iterdir())
-             if place.is_dir() and re.fullmatch(r"c\d{6}", place.name) and int(place.name[1:]) >= first]
-    if not found:
-        raise UserError(f"{folder}: no clip to train on, c{first:06} or above; render some with tools/people")
-    return found
-
-
-def load_frames(folder: FilePath, side: int) -> np.ndarray:
-    """The frames of such a clip, (T, h, w, 4) uint8, straight alpha. UserError for none, and for unequal sizes."""
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in {".png", ".webp"})
-    frames = [load(file, side, "RGBA") for file in files]
-    if len({frame.shape for frame in frames}) != 1:
-        raise UserError(f"{folder}: {'frames of unequal size' if frames else 'no frames'}; render it again")
-    return np.stack(frames)
-
-
-@functools.lru_cache(maxsize=192)
-def load(file: FilePath, side: int, mode: str) -> np.ndarray:
-    """An image as uint8 array (H, W, 3 or 4), its longer side at most `side` pixels; recent ones stay
-    decoded."""
-    try:
-        with Image.open(file) as image:
-            if mode == "RGBA" and "A" not in image.getbands() and "transparency" not in image.info:
-                raise UserError(
-                    f"{file}: no alpha channel; people must be RGBA images with a transparent background"
-                )
-            image = image.convert(mode)
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"{file}: not a readable image ({error}); remove or replace it") from error
-    if max(image.size) > side:
-        image.thumbnail((side, side), Image.Resampling.BOX)  # Pillow premultiplies RGBA while it resizes
-    array = np.asarray(image)
-    array.setflags(write=False)
-    return array
+        count = min(int(rng.choice([1, 2, 3], p=[0.75, 0.2, 0.05])), len(people))
+        chosen = rng.choice(len(people), count, replace=False)
+        stills, names = zip(*(self.read("people", int(i), side, "RGBA") for i in chosen), strict=True)
+        return still_clip(stills, seed, frames, height, width, background, "+".join(names) + f"-{seed}")

@@ -50,8 +50,8 @@ def check_new_file(path: Path, overwrite: bool) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}; make it, or choose another name")
 
 
-def clip_source(args):
-    """The source of clips that --takes, --people, --scenes, --photos and --moving ask for."""
+def clip_source(args, mix: tuple[float, float] = (0.35, 0.65)):
+    """The source of clips that --takes, --people, --scenes, --photos and --moving ask for. mix: a ClipMix's odds."""
     from .clips import ClipMix
     from .takes import Takes
 
@@ -61,13 +61,13 @@ def clip_source(args):
         raise UserError("--moving: clips of people are drawn by --takes, beside stills; add it and --people")
     if args.takes:
         return Takes(args.people, args.scenes, args.photos, moving=args.moving)
-    return ClipMix(args.people, args.scenes)
+    return ClipMix(args.people, args.scenes, mix)
 
 
 def load_model(path: str):
-    from .learn.train import load_model
+    from .learn.store import load_bivm
 
-    return load_model(path)
+    return load_bivm(path)
 
 
 def check_torch(device: str) -> None:

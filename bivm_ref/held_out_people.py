@@ -1,7 +1,7 @@
 """Rendered people that no training saw, before rendered rooms that none saw: clips of known alpha, and empty rooms.
 
 The stills and rooms of `tools/people` are numbered: h000000 to h000059 and b000000 to b000009 are held out, which
-`clips.drawable` sees to. Still n stands in room n mod 10, set in motion by `clips.still_clip` from a seed that is held
+`shelf.drawable` sees to. Still n stands in room n mod 10, set in motion by `clips.still_clip` from a seed that is held
 out as well. A room with nobody in it has alpha 0 everywhere, so its MAD is its mean alpha, times 1e3.
 """
 
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .clips import HELD_OUT, Clip, background_clip, load, still_clip
+from .clips import HELD_OUT, Clip, background_clip, still_clip
 from .errors import UserError
+from .shelf import load
 
 PEOPLE, ROOMS = 60, 10  # numbers below these are held out
 FRAMES, HEIGHT, WIDTH = 8, 288, 512

@@ -17,18 +17,16 @@ def train(args) -> int:
     from .learn.train import train as run
 
     options, stage = _network(args), _stage(args)
-    source = clip_source(args)  # refuses folders that hold nothing, before anything is written
-    takes = source if args.takes else None
+    recipe = _our_recipe(args, options) if stage is None else None
+    source = clip_source(args, recipe.mix) if recipe else None  # refuses folders that hold nothing, first of all
     check_torch(args.device)
     out = folder(args.out)
     try:
         with team.joined(args.device) as device:
             shown = {"workers": args.workers, "device": device, "progress": sys.stderr.isatty()}
-            if stage is None:
-                recipe = _our_recipe(args, options)
-                run(recipe, out, args.people, args.scenes, takes=takes, **shown)
-                if takes is not None:
-                    _unite(takes, device)
+            if source is not None:
+                run(recipe, out, source, **shown)
+                _unite(source, device)
             else:
                 recipe = _train_stage(stage, args.data, out, options, shown)
             leads = team.leads()
@@ -41,19 +39,19 @@ def train(args) -> int:
                                             if kept.exists() else "nothing was trained yet"), file=sys.stderr)
         return 130
     if leads:
-        if takes is not None and takes.summary():
-            print(takes.summary())
+        if source is not None and source.summary():
+            print(source.summary())
         print(f"{recipe.steps} steps -> {out / 'model.pt'}")
     return 0
 
 
-def _unite(takes, device: str) -> None:
+def _unite(source, device: str) -> None:
     """Each process met its own unreadable files: let all know of all."""
     import torch
 
     from .learn import team
 
-    team.unite(torch.from_numpy(takes.marks), device)  # in place, in the array's own memory
+    team.unite(torch.from_numpy(source.marks), device)  # in place, in the array's own memory
 
 
 def _network(args) -> dict:
@@ -61,9 +59,13 @@ def _network(args) -> dict:
     from .learn.mimic import Mimicking
     from .net.binarize import method
 
-    for given in filter(None, (args.init, args.teacher)):
-        if (arch := load_model(given).arch.name) != args.preset:
-            raise UserError(f"{given}: holds the preset {arch!r}; add --preset {arch}, or name another model")
+    arch = args.preset
+    for given in filter(None, (args.teacher, args.init)):
+        found = load_model(given).arch
+        name, searched, _ = found.name.partition("[")
+        if name != args.preset:
+            raise UserError(f"{given}: holds the preset {name!r}; add --preset {name}, or name another model")
+        arch = found.to_json() if searched else args.preset  # `bivm-ref search` chose another topology of the preset
     if args.float and args.method not in (None, "float"):
         raise UserError(f"train: a float twin has no signs, so --method {args.method} says nothing; leave one out")
     try:
@@ -75,19 +77,20 @@ def _network(args) -> dict:
         raise UserError(f"--without {out_of_mimicking.pop()}: is a part of the mimicking; add --teacher F")
     mimic = Mimicking(localized="localization" not in args.without, bits=0.0 if "bits" in args.without else 0.5,
                       informed="information" not in args.without) if args.teacher else None
-    return {"arch": args.preset, "method": how, "masked": "mask" not in args.without, "mimic": mimic,
+    return {"arch": arch, "method": how, "masked": "mask" not in args.without, "mimic": mimic,
             "seed": args.seed, "bf16": args.bf16, "init": args.init, "teacher": args.teacher}
 
 
 def _our_recipe(args, options: dict):
-    """Clips made on the fly: 70 % of the steps small, 20 % larger, 10 % for the refiner."""
+    """Clips made on the fly: 75 % of the steps small, 20 % larger, 5 % for the refiner. All batches are of four, which
+    two or four processes can share."""
     from .learn.train import Phase, Recipe
 
     options = {**options, "source": "takes" if args.takes else "mix"}
     steps = args.steps or STEPS
-    refine, finish = steps // 10, steps // 5
+    refine, finish = steps // 20, steps // 5
     phases = (Phase(steps - refine - finish, 96, 160), Phase(finish, 144, 256),
-              Phase(refine, 144, 256, batch=1, frames=2, refine=True))
+              Phase(refine, 144, 256, frames=2, refine=True))
     return Recipe(phases=tuple(p for p in phases if p.steps), lr=args.lr or LR, **options)
 
 
@@ -152,8 +155,14 @@ def export(args) -> None:
     if not model.binary:
         raise UserError(f"{args.model}: a float twin, which has no bits to pack; train a student from it "
                         "with bivm-ref train --init")
+    if not model.masked:
+        raise UserError(f"{args.model}: was trained without its mask, and what runs a packed network masks; train it "
+                        "with the mask, or look at it with bivm-ref evaluate --engine torch")
     recipe = load_state(args.model)["recipe"]
-    write(model, output, {"model": Path(args.model).name, "recipe": recipe, "size": trained_size(recipe)})
+    try:
+        write(model, output, {"model": Path(args.model).name, "recipe": recipe, "size": trained_size(recipe)})
+    except ValueError as error:
+        raise UserError(f"{args.model}: {error}; export another run's model.pt") from error
     sections = weights.sections(output)
     if args.json:
         print_json({"file": str(output), "bytes": sum(sections.values()), "sections": sections})

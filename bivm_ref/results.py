@@ -33,18 +33,28 @@ DRAWS = 2000
 
 
 def load(path: str | Path) -> list[dict]:
-    """The rows of a results.jsonl. UserError when it is missing, empty or not one of ours."""
+    """The rows of a results.jsonl; a line that a power cut left half written is passed over. UserError when the file
+    is missing, empty or not one of ours."""
     path = Path(path)
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-        assert all({"arm", "seed", "MAD"} <= set(row) for row in rows)
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+        rows = [row for line in lines if (row := _row(line)) is not None]
+        assert (rows or not lines) and all({"arm", "seed", "MAD"} <= set(row) for row in rows)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; bivm-ref compare writes it") from error
-    except (json.JSONDecodeError, AssertionError, TypeError, UnicodeDecodeError) as error:
+    except (AssertionError, TypeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not the results of a comparison; bivm-ref compare writes them") from error
     if not rows:
         raise UserError(f"{path}: holds no finished run; go on with bivm-ref compare")
     return rows
+
+
+def _row(line: str) -> dict | None:
+    """What a line holds; None for one that is not whole."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
 
 
 def by_arm(rows: list[dict], figure: str) -> dict[str, np.ndarray]:

@@ -55,14 +55,14 @@ def run(args) -> int:
 
     if args.init and (arch := load_model(args.init).arch.name) != args.preset:
         raise UserError(f"{args.init}: holds the preset {arch!r}; add --preset {arch}, or name another model")
-    ClipMix(args.people, args.scenes)  # refuses folders that hold nothing, before anything is written
     check_torch(args.device)
     width, height = args.size
     phase = Phase(args.steps, height, width, args.batch, args.frames)
     recipe = Recipe(arch=args.preset, phases=(phase,), seed=args.seed, bf16=args.bf16, init=args.init)
+    mix = ClipMix(args.people, args.scenes, recipe.mix)  # refuses folders that hold nothing
     pick = Pick(args.budget, evaluations=args.evaluations, exhaustive=args.exhaustive, clips=args.clips)
     try:
-        result = search(recipe, pick, args.out, args.people, args.scenes, args.workers, sys.stderr.isatty(),
+        result = search(recipe, pick, args.out, mix, args.workers, sys.stderr.isatty(),
                         args.device, _as_typed(args))
     except UserError as error:  # one that a data worker met comes wrapped in its traceback
         last = str(error).strip().splitlines()[-1]
@@ -73,8 +73,10 @@ def run(args) -> int:
         return 130
     if args.json:
         print_json(result)
-    else:
-        print(as_text(result))
+        return 0
+    if mix.summary():
+        print(mix.summary())
+    print(as_text(result))
     return 0
 
 

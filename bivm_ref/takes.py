@@ -18,16 +18,16 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from . import camera, clips, cloth, staging
-from .clips import HELD_OUT, Clip, composite, drawable, drawable_clips, straighten
+from .clips import HELD_OUT, Clip, composite, straighten
 from .errors import UserError
 from .figures import Figure
 from .motion import MovingStill, Path, extent
+from .shelf import Shelf, drawable, drawable_clips
 
 KINDS = {"single": 0.38, "close": 0.25, "several": 0.17, "passing": 0.14, "nobody": 0.06}  # odds of what is seen
 CUT, PAUSE, OCCLUDED = 0.08, 0.15, 0.2  # odds of a cut or a pause in a clip, of a thing in front in a shot
 AWAY = 0.12  # odds that a procedural figure turns its back
 THINGS = {"edge": 0.4, "bar": 0.25, "polygon": 0.2, "blob": 0.15}  # odds of what it is: see `staging.thing_in_front`
-TOLERATED = 0.01  # share of a folder's files that may be unreadable, as of the field's data sets (`learn.folders`)
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,13 @@ def _place(rng: np.random.Generator, scenes: int, photos: int, odds: float) -> P
     return name, int(number * n)
 
 
-class Takes:
+class Takes(Shelf):
     """A seeded source of training clips: `takes.clip(seed, frames, height, width)`.
 
     people: a folder of RGBA stills (PNG or WebP); scenes, photos: folders of opaque backgrounds, rendered and
-    photographed; moving: one of rendered clips, see `clips.drawable_clips`, for which `people` is needed, too. None
+    photographed; moving: one of rendered clips, see `shelf.drawable_clips`, for which `people` is needed, too. None
     leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes, too (see `cloth`).
-    Held-out files are never drawn: see `clips.drawable`. A file that cannot be read is left out, marked in `marks`, and
-    the next one taken instead.
+    Held-out files are never drawn: see `shelf.drawable`. A file that cannot be read is left out (see `shelf.Shelf`).
     Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
     """
 
@@ -134,14 +133,12 @@ class Takes:
                  photos: str | FilePath | None = None, first_seed: int = 60, first_scene: int = 10,
                  moving: str | FilePath | None = None, odds: Odds | None = None) -> None:
         self.odds = odds or Odds()
-        self.files = {
-            "people": drawable(people, "h", first_seed) if people is not None else [],
-            "scene": drawable(scenes, "b", first_scene) if scenes is not None else [],
-            "photo": drawable(photos, "b", first_scene) if photos is not None else [],
-            "moving": drawable_clips(moving, first_seed) if moving is not None else [],
-        }
-        # One byte a file, people first: 1 was of no use. A training's workers share it (see `learn.datasets`).
-        self.marks = np.zeros(sum(map(len, self.files.values())), np.uint8)
+        super().__init__(
+            people=drawable(people, "h", first_seed) if people is not None else [],
+            scene=drawable(scenes, "b", first_scene) if scenes is not None else [],
+            photo=drawable(photos, "b", first_scene) if photos is not None else [],
+            moving=drawable_clips(moving, first_seed) if moving is not None else [],
+        )
 
     def plan(self, seed: int, frames: int) -> Plan:
         """What `clip` will show."""
@@ -220,10 +217,10 @@ class Takes:
             return figure, "figure"
         stills = len(self.files["people"])
         if number < stills:
-            still, name = self._read("people", number, side, "RGBA")
+            still, name = self.read("people", number, side, "RGBA")
             poses = still[None]
         else:
-            poses, name = self._read("moving", number - stills, side, "RGBA")
+            poses, name = self.read("moving", number - stills, side, "RGBA")
         if dressed:
             tailor = rng.spawn(1)[0]  # of its own, so that who is dressed anew moves as before
             printed, seed = self._print(tailor, side), int(tailor.integers(2**32))
@@ -240,57 +237,9 @@ class Takes:
     def _print(self, rng: np.random.Generator, side: int) -> np.ndarray | None:
         """A photograph that cloth may be printed with, or None where there is none."""
         files, number = self.files["photo"], rng.random()
-        return self._read("photo", int(number * len(files)), side, "RGB")[0] if files else None
+        return self.read("photo", int(number * len(files)), side, "RGB")[0] if files else None
 
     def _image(self, place: Place, side: int) -> tuple[np.ndarray | None, str]:
         """The backdrop of a place, (h, w, 3) uint8, or None if it is to be painted, and what it is called."""
         kind, number = place
-        return (None, "painted") if kind == "painted" else self._read(kind, number, side, "RGB")
-
-    # -- files that cannot be read ---------------------------------------------------------------------------
-
-    def _read(self, kind: str, number: int, side: int, mode: str) -> tuple[np.ndarray, str]:
-        """File `number` of a kind, or the next one that can be read: uint8 (h, w, 3 or 4), of a clip (T, h, w, 4); and
-        its name."""
-        files, first = self.files[kind], self._first(kind)
-        for k in range(len(files)):
-            n = (number + k) % len(files)
-            if self.marks[first + n]:
-                continue
-            try:
-                return (clips.load_frames(files[n], side) if kind == "moving" else clips.load(files[n], side, mode),
-                        files[n].stem)
-            except Exception as error:  # decoders raise nearly anything on broken bytes
-                self.marks[first + n] = 1
-                reason = str(error) if isinstance(error, UserError) else f"{files[n]}: not a readable image"
-                self.check(kind, reason)
-        raise UserError(f"{files[0].parent}: no file of it can be read; copy the folder again")
-
-    def _first(self, kind: str) -> int:
-        """Number of the kind's first file among `marks`."""
-        kinds = list(self.files)
-        return sum(len(self.files[k]) for k in kinds[: kinds.index(kind)])
-
-    def left_out(self, kind: str) -> list[FilePath]:
-        """The files of a kind ("people", "scene", "photo") that turned out to be of no use."""
-        first = self._first(kind)
-        return [file for n, file in enumerate(self.files[kind]) if self.marks[first + n]]
-
-    def check(self, kind: str, reason: str) -> None:
-        """Raises UserError when more than `TOLERATED` of the kind's files are of no use; reason: the last one's."""
-        files, bad = self.files[kind], len(self.left_out(kind))
-        if bad > TOLERATED * len(files):
-            share = f"{100 * bad / len(files):.1f} %, over {100 * TOLERATED:.0f} %"
-            raise UserError(f"{reason.split(';')[0]}; with it {bad:,} of {len(files):,} files of {files[0].parent} are "
-                            f"of no use ({share}); copy the folder again, or remove them")
-
-    def summary(self) -> str:
-        """A line per folder: files, and what was left out. To print after a training."""
-        lines = []
-        for kind, files in self.files.items():
-            if files:
-                bad = self.left_out(kind)
-                names = ", ".join(file.name for file in bad[:3]) + (", …" if len(bad) > 3 else "")
-                lines.append(f"{files[0].parent}: {len(files) - len(bad):,} files"
-                             + (f"; left out {len(bad):,} unreadable ({names})" if bad else ""))
-        return "\n".join(lines)
+        return (None, "painted") if kind == "painted" else self.read(kind, number, side, "RGB")

@@ -5,6 +5,7 @@ Everything goes through the command line. What Python alone decides runs in this
 disks need a process of their own.
 """
 
+import dataclasses
 import json
 import pickle
 import signal
@@ -21,6 +22,8 @@ from PIL import Image
 from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
+from bivm_ref.learn.store import build
+from bivm_ref.learn.train import Recipe
 from bivm_ref.video import open_frames
 
 
@@ -396,6 +399,26 @@ def test_evaluate_names_the_file_at_fault(tmp_path, capfd, weights, clip):
         image(tmp_path / f"b/pha/000{i}.png")
     refused(evaluate(tmp_path / "b"), tmp_path / "b/com.mp4", "6 frames", "7 alphas")
     refused(run(capfd, "evaluate", "--weights", weights), "--procedural")
+
+
+@pytest.mark.parametrize("what, names", [
+    ({"method": "reactnet"}, ["'reactnet'"]), ({"method": "float"}, ["float twin"]), ({"masked": False}, ["mask"]),
+    ({"broken": True}, ["not finite"]), ({"arch": "rvm", "method": "float"}, ["RVM"])], ids=str)
+def test_models_that_no_packed_file_can_hold(what, names, tmp_path, capfd):
+    how = {"arch": "small", "method": "bivm", "masked": True, **what}
+    broken = how.pop("broken", False)
+    model = build(how["arch"], how["method"], how["masked"])
+    if broken:
+        next(model.parameters()).data.fill_(np.nan)
+    recipe = json.loads(json.dumps(dataclasses.asdict(Recipe(**how))))
+    torch.save({"recipe": recipe, "model": model.state_dict()}, tmp_path / "model.pt")
+    refused(run(capfd, "export", tmp_path / "model.pt", tmp_path / "x.safetensors"), "model.pt", *names)
+    assert not (tmp_path / "x.safetensors").exists()
+    if how["arch"] == "rvm":
+        for words in (("train", "--out", tmp_path / "out", "--init"), ("train", "--out", tmp_path / "out", "--teacher"),
+                      ("search", "--out", tmp_path / "out", "--init"),
+                      ("evaluate", "--procedural", 1, "--engine", "torch", "--weights")):
+            refused(run(capfd, *words, tmp_path / "model.pt"), "model.pt", "RVM")
 
 
 def test_training_commands(tmp_path, capfd):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bivm_ref import clips, motion, shapes
+from bivm_ref import clips, motion, shapes, shelf
 from bivm_ref.clips import ClipMix, background_clip, composite, procedural_clip, still_clip
 from bivm_ref.errors import UserError
 
@@ -148,8 +148,8 @@ def folders(tmp_path):
 
 def test_held_out_people_and_scenes_are_never_drawn(folders, monkeypatch):
     opened = set()
-    real = clips.load
-    monkeypatch.setattr(clips, "load", lambda file, *rest: (opened.add(file.name), real(file, *rest))[1])
+    real = shelf.load
+    monkeypatch.setattr(shelf, "load", lambda file, *rest: (opened.add(file.name), real(file, *rest))[1])
     mix = ClipMix(*folders)
     names = {mix.clip(seed, 1, 24, 32).name for seed in range(150)}
     expected = {f"h{n:06d}.png" for n in range(60, 64)} | {"my own photo.webp", "b000010.png", "b000011.png"}
@@ -159,8 +159,8 @@ def test_held_out_people_and_scenes_are_never_drawn(folders, monkeypatch):
 
 def test_the_limits_can_be_set(folders):
     mix = ClipMix(*folders, first_seed=63, first_scene=11)
-    assert [f.name for f in mix.people] == ["h000063.png", "my own photo.webp"]
-    assert [f.name for f in mix.scenes] == ["b000011.png"]
+    assert [f.name for f in mix.files["people"]] == ["h000063.png", "my own photo.webp"]
+    assert [f.name for f in mix.files["scene"]] == ["b000011.png"]
 
 
 def test_user_mistakes_are_named_in_one_line(tmp_path):
@@ -172,7 +172,7 @@ def test_user_mistakes_are_named_in_one_line(tmp_path):
     with pytest.raises(UserError, match="opaque.png: no alpha channel"):
         ClipMix(people=tmp_path, weights=(0, 1)).clip(0, 1, 16, 16)
     (tmp_path / "opaque.png").write_bytes(b"broken")
-    clips.load.cache_clear()
+    shelf.load.cache_clear()
     with pytest.raises(UserError, match="opaque.png: not a readable image"):
         ClipMix(people=tmp_path, weights=(0, 1)).clip(0, 1, 16, 16)
 

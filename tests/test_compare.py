@@ -160,6 +160,25 @@ def test_a_half_written_line_is_neither_read_nor_extended(tmp_path):
     assert [row["seed"] for row in library.read(tmp_path, stamp)] == [0, 1]
 
 
+def test_a_half_written_line_hides_no_finished_run(finished, tmp_path, capsys):
+    """Where the power went while a row was written, the finished ones are shown all the same."""
+    whole = (finished[0] / "results.jsonl").read_text(encoding="utf-8")
+    first, second = whole.splitlines()[:2]
+    (tmp_path / "cut.jsonl").write_text(f"{first}\n{second[:80]}\n{second}\n{first[:9]}", encoding="utf-8")
+    assert results.load(tmp_path / "cut.jsonl") == [json.loads(first), json.loads(second)]
+    assert main(["compare", "--show", str(tmp_path / "cut.jsonl")]) == 0
+    (tmp_path / "cut.jsonl").write_text(first[:80], encoding="utf-8")
+    assert main(["compare", "--show", str(tmp_path / "cut.jsonl")]) == 2
+    assert "not the results of a comparison" in capsys.readouterr().err
+
+
+def test_a_run_that_is_stopped_says_which(tmp_path, monkeypatch):
+    clip = MixedClips.__getitem__
+    monkeypatch.setattr(MixedClips, "__getitem__", lambda self, i: [x * torch.nan for x in clip(self, i)])
+    with pytest.raises(UserError, match=r"^bnn, seed 3: the loss .*at step 0 \(clips 0.*; seed 3\);.*--arms"):
+        run_one(tmp_path, "bnn", 3, TINY, None)
+
+
 def test_init_reaches_every_arm_of_that_architecture(finished, tmp_path):
     """With a learning rate of next to nothing, a student of the twin's weights keeps the head that it began with."""
     twin = finished[0] / "runs" / "float-0" / "model.pt"

@@ -20,6 +20,7 @@ from folder_tools import (
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
 from bivm_ref.learn.augment import Augment
 from bivm_ref.learn.datasets import MixedClips, Phase
@@ -135,7 +136,7 @@ def test_workers_make_the_same_clips(sets):
 
 def test_items_are_as_mixed_clips_has_them(sets):
     mine = clips(*sets, Augment())
-    theirs = MixedClips(Phase(10, 64, 64, 1, 3), 0, 0, None, None, (0.5, 0.5))
+    theirs = MixedClips(Phase(10, 64, 64, 1, 3), 0, 0, ClipMix())
     assert [(x.shape, x.dtype) for x in mine[0]] == [(x.shape, x.dtype) for x in theirs[0]]
     assert len(mine) == len(theirs)
 

@@ -15,6 +15,7 @@ import torch
 
 from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
+from bivm_ref.learn import train as module
 from bivm_ref.learn.datasets import MixedClips
 from bivm_ref.learn.evaluate import evaluate, predict
 from bivm_ref.learn.losses import coarse_loss, laplacian_loss, matting_loss, temporal_loss
@@ -154,6 +155,26 @@ def test_nan_stops_with_the_step_and_the_checkpoint(tmp_path, monkeypatch):
         train(recipe, tmp_path / "b", workers=0, progress=False, checkpoint_every=1)
 
 
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_move(tmp_path, monkeypatch):
+    """The loss is finite, its gradient in the third step is not: what is kept is what was good, untouched."""
+    steps = []
+
+    def poisoned(objective):
+        def hook(gradient):
+            steps.append(1)
+            return gradient * torch.inf if len(steps) == 3 else gradient
+
+        next(objective.parameters()).register_hook(hook)
+        return objective
+
+    monkeypatch.setattr(module.team, "share", poisoned)
+    recipe = dataclasses.replace(TINY, phases=(Phase(4, 32, 32, batch=2, frames=2),))
+    with pytest.raises(TrainingStopped, match=r"not finite at step 2 \(clips 4, 5; seed 0\);.*checkpoint.pt"):
+        train(recipe, tmp_path, workers=0, progress=False, checkpoint_every=1)
+    kept = load_state(tmp_path / "checkpoint.pt")
+    assert kept["step"] == 2 and all(torch.isfinite(x).all() for x in kept["model"].values())
+
+
 def test_the_refiners_phase_moves_the_refiner_alone(tmp_path):
     first = Recipe(phases=(Phase(1, 32, 32, batch=1, frames=2),), warmup=1, ema=0.0)
     train(first, tmp_path / "a", workers=0, progress=False)
@@ -182,7 +203,7 @@ def test_hostile_and_missing_checkpoints(tmp_path):
 
 def test_sample_i_is_always_the_same_clip():
     phase = Phase(2, 32, 48, batch=2, frames=2)
-    a, b = MixedClips(phase, 0, 7, None, None, (1, 0)), MixedClips(phase, 2, 7, None, None, (1, 0))
+    a, b = MixedClips(phase, 0, 7, ClipMix()), MixedClips(phase, 2, 7, ClipMix())
     assert torch.equal(a[2][0], b[0][0]) and not torch.equal(a[0][0], a[1][0])
     frames, alpha, foreground = a[0]
     assert frames.shape == foreground.shape == (2, 3, 32, 48) and alpha.shape == (2, 1, 32, 48)

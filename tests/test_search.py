@@ -426,6 +426,22 @@ def test_command_prints_the_picks_and_its_network_can_be_packed(tmp_path, capfd)
     assert load_model(tmp_path / "run/chosen.pt").arch == SMALL.arch_of(tuple(chosen))
     code, _, err = run(capfd, "export", tmp_path / "run/chosen.pt", tmp_path / "chosen.safetensors")
     assert code == 0, err
+    code, _, err = run(capfd, "train", "--init", tmp_path / "run/chosen.pt", "--steps", 1, "--workers", 0, "--out",
+                       tmp_path / "trained")
+    assert code == 0, err
+    assert load_model(tmp_path / "trained/model.pt").arch == SMALL.arch_of(tuple(chosen))
+
+
+def test_nan_stops_a_search_with_the_clips_and_the_checkpoint(tmp_path, monkeypatch):
+    """Clip 5 is broken; batches of two: the third, at step 2."""
+    clip = sandwich.MixedClips.__getitem__
+    monkeypatch.setattr(sandwich.MixedClips, "__getitem__", lambda self, i: [
+        x * (torch.nan if i == 5 else 1) for x in clip(self, i)])
+    with pytest.raises(UserError, match=r"not finite at step 2 \(clips 4, 5; seed 4\); no supernet.pt is kept yet"):
+        sandwich.train_supernet(TINY, tmp_path / "a", workers=0, progress=False)
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match=r"step 2 .*supernet.pt holds the last good state"):
+        sandwich.train_supernet(TINY, tmp_path / "b", workers=0, progress=False, checkpoint_every=1)
 
 
 def test_bad_input_is_one_line(whole, tmp_path, capfd):

@@ -9,10 +9,11 @@ import torch
 from cli_tools import run
 from PIL import Image
 
-from bivm_ref import learning_commands
+from bivm_ref import learning_commands, shelf
+from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
 from bivm_ref.learn import train as module
-from bivm_ref.learn.datasets import TakenClips
+from bivm_ref.learn.datasets import MixedClips
 from bivm_ref.learn.train import Phase, Recipe, load_state, save_atomic, train
 from bivm_ref.takes import Odds, Takes
 
@@ -47,20 +48,20 @@ def stills(folder, count, broken=()):
 def test_an_item_is_the_clip_of_its_number(tmp_path):
     takes = Takes(stills(tmp_path / "people", 3))
     phase = Phase(5, 24, 40, batch=2, frames=2)
-    data = TakenClips(phase, 100, 3, takes)
+    data = MixedClips(phase, 100, 3, takes)
     assert len(data) == 10 and data.name(4) == "104"
     frames, alpha, foreground = data[4]
     clip = Takes(tmp_path / "people").clip((3 << 32) + 104, 2, 24, 40)
     np.testing.assert_array_equal(frames.numpy(), clip.frames.transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(foreground.numpy(), clip.foreground.transpose(0, 3, 1, 2))
     np.testing.assert_allclose(alpha.numpy()[:, 0] / 255, clip.alpha, atol=0.5 / 255 + 1e-6)
-    fine = TakenClips(dataclasses.replace(phase, refine=True), 0, 0, takes)[0]
+    fine = MixedClips(dataclasses.replace(phase, refine=True), 0, 0, takes)[0]
     assert fine[0].shape == (2, 3, 48, 80)
 
 
 def test_a_run_that_is_cut_ends_in_the_same_weights(tmp_path, monkeypatch):
     people = stills(tmp_path / "people", 3)
-    train(TINY, tmp_path / "whole", takes=Takes(people), **QUIET)
+    train(TINY, tmp_path / "whole", source=Takes(people), **QUIET)
     step = module._Run.train_step
 
     def interrupted(self, *args):
@@ -71,8 +72,8 @@ def test_a_run_that_is_cut_ends_in_the_same_weights(tmp_path, monkeypatch):
     with monkeypatch.context() as cut:
         cut.setattr(module._Run, "train_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train(TINY, tmp_path / "cut", takes=Takes(people), **QUIET)
-    train(TINY, tmp_path / "cut", takes=Takes(people), **QUIET)
+            train(TINY, tmp_path / "cut", source=Takes(people), **QUIET)
+    train(TINY, tmp_path / "cut", source=Takes(people), **QUIET)
     whole, cut = (load_state(tmp_path / name / "model.pt") for name in ("whole", "cut"))
     assert whole["recipe"]["source"] == "takes"
     assert all(torch.equal(whole["model"][k], cut["model"][k]) for k in whole["model"])
@@ -99,7 +100,7 @@ def test_source_and_takes_go_together(tmp_path):
     for recipe, takes in ((TINY, None), (dataclasses.replace(TINY, source="mix"), Takes()),
                           (dataclasses.replace(TINY, source="films"), None)):
         with pytest.raises(ValueError, match="source"):
-            train(recipe, tmp_path, takes=takes, **QUIET)
+            train(recipe, tmp_path, source=takes, **QUIET)
 
 
 def test_what_workers_could_not_read_is_known_in_the_main_process(tmp_path):
@@ -109,11 +110,33 @@ def test_what_workers_could_not_read_is_known_in_the_main_process(tmp_path):
     takes.plan = lambda seed, frames: dataclasses.replace(
         p := made(seed, frames), shots=tuple(dataclasses.replace(s, people=(5,) * len(s.people)) for s in p.shots))
     for phase in (Phase(4, 16, 16, batch=2, frames=1), Phase(2, 16, 16, batch=1, frames=1)):
-        data = TakenClips(phase, 0, 0, takes)
+        data = MixedClips(phase, 0, 0, takes)
         for _ in torch.utils.data.DataLoader(data, batch_size=2, num_workers=1, multiprocessing_context="fork"):
             pass
         assert [file.name for file in takes.left_out("people")] == ["h000065.png"]
     assert "119 files; left out 1 unreadable (h000065.png)" in takes.summary()
+
+
+def test_stills_without_takes_are_left_out_and_counted_too(tmp_path):
+    """Of 120 stills one is broken: the clips that ask for it get the next one, all others stay as they were."""
+    whole = ClipMix(stills(tmp_path / "whole", 120), weights=(0, 1))
+    mix = ClipMix(stills(tmp_path / "people", 120, broken={5}), weights=(0, 1))
+    phase = Phase(25, 16, 16, batch=8, frames=1)
+    names = [[source.clip(seed, 1, 16, 16).name for seed in range(200)] for source in (whole, mix)]
+    changed = [(a, b) for a, b in zip(*names, strict=True) if a != b]
+    assert changed and all(a.replace("h000065", "h000066") == b for a, b in changed)
+    mix.marks[:] = 0
+    shelf.load.cache_clear()
+    data = MixedClips(phase, 0, 0, mix)
+    for _ in torch.utils.data.DataLoader(data, batch_size=8, num_workers=1, multiprocessing_context="fork"):
+        pass
+    assert "119 files; left out 1 unreadable (h000065.png)" in mix.summary()
+
+
+def test_too_many_broken_stills_stop_plain_training_too(tmp_path, capfd):
+    people = stills(tmp_path / "people", 6, broken=range(6))
+    code, _, err = run(capfd, "train", "--people", people, "--out", tmp_path / "run", "--steps", 1, "--workers", 1)
+    assert code == 2 and err.count("\n") == 1 and "1 of 6 files" in err and "over 1 %" in err
 
 
 def test_too_many_broken_stills_stop_the_command_in_one_line(tmp_path, capfd):

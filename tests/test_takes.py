@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bivm_ref import clips, cloth, staging, takes
+from bivm_ref import clips, cloth, shelf, staging, takes
 from bivm_ref.camera import Look
 from bivm_ref.errors import UserError
 from bivm_ref.motion import MovingStill, Path, extent
@@ -256,8 +256,8 @@ def test_somebody_passes_a_side_of_the_frame(folders, monkeypatch):
 def test_held_out_people_and_scenes_are_never_drawn(folders, monkeypatch):
     Image.new("RGB", (96, 54)).save(folders[2] / "b000009.png")  # a held-out scene is no photograph either
     opened = set()
-    real = clips.load
-    monkeypatch.setattr(clips, "load", lambda file, *rest: (opened.add(file.name), real(file, *rest))[1])
+    real = shelf.load
+    monkeypatch.setattr(shelf, "load", lambda file, *rest: (opened.add(file.name), real(file, *rest))[1])
     source = Takes(*folders)
     for seed in range(120):
         source.clip(seed, 1, 24, 32)
@@ -451,14 +451,14 @@ def many(folder, count, broken):
 def test_a_broken_still_is_skipped_and_counted_and_over_one_percent_stop(tmp_path):
     """1 of 100 is 1 %: tolerated. 2 of 100 are not."""
     one = Takes(many(tmp_path / "one", 100, {7}))
-    assert one._read("people", 7, 64, "RGBA")[1] == "h000068"  # the next one
+    assert one.read("people", 7, 64, "RGBA")[1] == "h000068"  # the next one
     assert [file.name for file in one.left_out("people")] == ["h000067.png"]
     assert one.summary() == f"{tmp_path / 'one'}: 99 files; left out 1 unreadable (h000067.png)"
-    assert one._read("people", 7, 64, "RGBA")[1] == "h000068" and one.marks.sum() == 1
+    assert one.read("people", 7, 64, "RGBA")[1] == "h000068" and one.marks.sum() == 1
     two = Takes(many(tmp_path / "two", 100, {7, 90}))
-    two._read("people", 90, 64, "RGBA")
+    two.read("people", 90, 64, "RGBA")
     with pytest.raises(UserError, match=r"h000067.png: not a readable.*2 of 100 files.*2.0 %, over 1 %.*copy") as stop:
-        two._read("people", 7, 64, "RGBA")
+        two.read("people", 7, 64, "RGBA")
     assert "\n" not in str(stop.value)
 
 
@@ -467,4 +467,4 @@ def test_what_is_no_still_is_named(tmp_path):
         Takes(photos=tmp_path / "nowhere")
     Image.new("RGB", (8, 8)).save(tmp_path / "opaque.png")
     with pytest.raises(UserError, match=r"opaque.png: no alpha channel; with it 1 of 1 files"):
-        Takes(people=tmp_path)._read("people", 0, 64, "RGBA")
+        Takes(people=tmp_path).read("people", 0, 64, "RGBA")

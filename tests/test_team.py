@@ -38,6 +38,22 @@ with team.joined("cpu"):
         assert data.mattes.damaged.tolist() == [1] * team.size() + [0] * (8 - team.size())
 """
 
+BROKEN = """
+import sys, torch
+from bivm_ref.learn import team
+from bivm_ref.learn.datasets import MixedClips
+from bivm_ref.learn.train import Phase, Recipe, TrainingStopped, train
+clip = MixedClips.__getitem__
+MixedClips.__getitem__ = lambda self, i: [  # a broken alpha: a broken frame would reach both through the batch norms
+    x * (torch.nan if i == n == 1 else 1.0) for n, x in enumerate(clip(self, i))]
+with team.joined("cpu"):
+    try:
+        recipe = Recipe(arch="small", method="float", phases=(Phase(2, 32, 32, batch=2, frames=1),))
+        train(recipe, sys.argv[1], workers=0, progress=False)
+    except TrainingStopped as error:
+        print(f"stopped: {error}", flush=True)
+"""
+
 
 def run(how: str, shared: Path, out: Path, processes: int) -> dict:
     script = shared / "script.py"
@@ -71,6 +87,39 @@ def test_two_processes_make_the_weights_of_one(tmp_path, how):
         torch.testing.assert_close(theirs["exp_avg"], mine["exp_avg"], rtol=1e-6, atol=1e-12)
     logs = [(tmp_path / f"of{n}" / "log.jsonl").read_text().count("\n") for n in (1, 2)]
     assert logs == [steps, steps]  # the first process alone writes
+
+
+def test_the_command_shares_its_batches(tmp_path):
+    """As README shows it, but for two steps; and the same command once more goes on, or says that it is done."""
+    words = ["-m", "bivm_ref.cli", "train", "--float", "--steps", "2", "--workers", "0", "--out", str(tmp_path / "run")]
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+                               *words], capture_output=True, text=True, timeout=300, cwd=ROOT)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.count("2 steps -> ") == 1
+    assert load_state(tmp_path / "run/checkpoint.pt")["step"] == 2
+
+
+def test_every_phase_of_the_command_can_be_shared_by_two_and_four():
+    from argparse import Namespace
+
+    from bivm_ref.learning_commands import _our_recipe
+
+    for steps in (None, 1, 7, 20, 500):
+        recipe = _our_recipe(Namespace(steps=steps, takes=False, lr=None), {})
+        assert recipe.steps == (steps or 2000) and all(phase.batch % 4 == 0 for phase in recipe.phases)
+    assert [phase.refine for phase in recipe.phases] == [False, False, True]
+
+
+def test_nan_in_one_process_stops_all(tmp_path):
+    """The second process alone meets the broken clip: it says so, the other that it stops with it; no traceback."""
+    (tmp_path / "script.py").write_text(BROKEN)
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+                           str(tmp_path / "script.py"), str(tmp_path / "run")], capture_output=True, text=True,
+                          timeout=300, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = sorted(line for line in done.stdout.splitlines() if line.startswith("stopped: "))
+    assert len(said) == 2 and "(clips 0, 1; seed 0)" in said[1] and "another process" in said[0], done.stdout
 
 
 def test_shares_cover_each_global_batch_once(monkeypatch):

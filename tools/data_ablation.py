@@ -71,7 +71,7 @@ def run(name: str, seed: int, steps: int, folders: dict[str, str], held_out: Pat
     takes = Takes(**{kind: folders[kind] for kind in drawn}, odds=odds)
     recipe = Recipe(arch="small", method="float", bf16=True, seed=seed, source="takes", decay=0.5,
                     phases=(Phase(steps, HEIGHT, WIDTH, frames=2),))
-    model = train(recipe, out / f"{name}-{seed}", takes=takes)
+    model = train(recipe, out / f"{name}-{seed}", takes)
     seconds = time.monotonic() - began
     figures: dict[str, list[tuple[float, float]]] = {}
     for clip in judged_on(held_out):

@@ -35,7 +35,7 @@ import torch
 from bivm_ref import cost
 from bivm_ref import evaluate as ground
 from bivm_ref.cli import run_and_report
-from bivm_ref.clips import procedural_clip
+from bivm_ref.clips import ClipMix, procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
 from bivm_ref.learn.mimic import Mimicking
@@ -281,8 +281,9 @@ def main() -> None:
         recipe = dataclasses.replace(recipe, **found)
         torch.set_num_threads(1)
         filmed, odds = recipe.source == "takes", ODDS.get(args.name)
-        takes = Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds) if filmed else None
-        train(recipe, args.runs / args.name, args.people, args.scenes, takes=takes)
+        source = (Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds) if filmed
+                  else ClipMix(args.people, args.scenes, recipe.mix))
+        train(recipe, args.runs / args.name, source)
     elif args.action == "twin":
         keep_for_training(args.name, stopped_run(args.runs / args.name), torch.float32)  # compare --init reads it
     elif args.action == "keep":

@@ -28,7 +28,7 @@ from bivm_ref.clips import procedural_clip
 from bivm_ref.errors import UserError
 from bivm_ref.learn.evaluate import predict
 from bivm_ref.learn.mimic import Mimicking
-from bivm_ref.learn.train import Phase, Recipe, train
+from bivm_ref.learn.train import Phase, Recipe, TrainingStopped, train
 from bivm_ref.metrics import clip_metrics
 
 CLIPS_FROM = 10_004_000  # seeds of the clips that are reported on; nothing is chosen by them
@@ -158,7 +158,12 @@ def run_one(out: Path, name: str, seed: int, protocol: Protocol, init: str | Non
     arm, began = ARMS[name], time.monotonic()
     recipe = protocol.recipe(arm, seed, _model(out, "float", seed), init)
     keep = out / "clips" / f"{seed}" if keep_clips else None
-    model = train(recipe, _model(out, name, seed).parent, workers=0, progress=False, keep=keep)
+    folder = _model(out, name, seed).parent
+    try:
+        model = train(recipe, folder, workers=0, progress=False, keep=keep)
+    except TrainingStopped as error:
+        raise UserError(f"{name}, seed {seed}: {str(error).rpartition('; ')[0]}; {folder} is kept: delete it to begin "
+                        "this run anew, or leave the arm out (--arms)") from error
     trained = time.monotonic() - began
     figures: dict[str, list[float]] = {}
     for i in range(protocol.clips):

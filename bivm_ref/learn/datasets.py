@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from bivm_ref.clips import Clip, ClipMix
+from bivm_ref.clips import ClipMix
 from bivm_ref.files import beside
 from bivm_ref.takes import Takes
 
@@ -28,15 +28,18 @@ class Phase:
 
 
 class MixedClips(Dataset):
-    """Training clips: procedural figures, rendered people and photographs (see `clips.ClipMix`), made on the fly.
+    """Training clips made on the fly: procedural figures, rendered people and photographs (`clips.ClipMix`), or clips
+    that look filmed (`takes.Takes`).
 
     Item i -> (frames (T, 3, H, W), alpha (T, 1, H, W), foreground (T, 3, H, W)), uint8 tensors.
+    Files that cannot be read are left out, and marked in memory that all worker processes of a DataLoader share, so
+    `source.summary()` in the main process knows of them; over 1 % of a folder raise UserError.
     """
 
-    def __init__(self, phase: Phase, first: int, seed: int, people: Path | None, scenes: Path | None,
-                 weights: tuple[float, float]) -> None:
-        self.phase, self.first, self.seed = phase, first, seed
-        self.mix = ClipMix(people=people, scenes=scenes, weights=tuple(weights))
+    def __init__(self, phase: Phase, first: int, seed: int, source: ClipMix | Takes) -> None:
+        self.phase, self.first, self.seed, self.source = phase, first, seed, source
+        self.marks = torch.from_numpy(source.marks).clone().share_memory_()
+        source.marks = self.marks.numpy()
 
     def __len__(self) -> int:
         return self.phase.steps * self.phase.batch
@@ -45,33 +48,14 @@ class MixedClips(Dataset):
         """The number of item i among all of the run's."""
         return str(self.first + i)
 
-    def make(self, seed: int, frames: int, height: int, width: int) -> Clip:
-        return self.mix.clip(seed, frames, height, width)
-
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        self.source.marks = self.marks.numpy()  # a worker that was not forked has a copy of it, but these marks
         zoom = 2 if self.phase.refine else 1
-        clip = self.make((self.seed << 32) + self.first + i, self.phase.frames,
-                         self.phase.height * zoom, self.phase.width * zoom)
+        clip = self.source.clip((self.seed << 32) + self.first + i, self.phase.frames,
+                                self.phase.height * zoom, self.phase.width * zoom)
         alpha = np.round(clip.alpha * 255.0).astype(np.uint8)[:, None]
         return (torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))), torch.from_numpy(alpha),
                 torch.from_numpy(np.ascontiguousarray(clip.foreground.transpose(0, 3, 1, 2))))
-
-
-class TakenClips(MixedClips):
-    """Training clips that look filmed (see `takes.Takes`), made on the fly; items as those of `MixedClips`.
-
-    Files that cannot be read are left out, and marked in memory that all worker processes of a DataLoader share, so
-    `takes.summary()` in the main process knows of them; over 1 % of a folder raise UserError.
-    """
-
-    def __init__(self, phase: Phase, first: int, seed: int, takes: Takes) -> None:
-        self.phase, self.first, self.seed, self.takes = phase, first, seed, takes
-        self.marks = torch.from_numpy(takes.marks).clone().share_memory_()
-        takes.marks = self.marks.numpy()
-
-    def make(self, seed: int, frames: int, height: int, width: int) -> Clip:
-        self.takes.marks = self.marks.numpy()  # a worker that was not forked has a copy of `takes`, but these marks
-        return self.takes.clip(seed, frames, height, width)
 
 
 class KeptClips(Dataset):

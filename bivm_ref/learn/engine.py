@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bivm_ref.learn.train import load_model, load_state, trained_size
+from bivm_ref.learn.store import load_bivm, load_state, trained_size
 from bivm_ref.learn.unpack import unpack
 from bivm_ref.net import BiVM
 from bivm_ref.packed import weights
@@ -30,7 +30,7 @@ class TorchEngine:
         torch.set_num_threads(threads)
         path = weights.default_weights() if path is None else Path(path)
         if path.suffix.lower() in (".pt", ".pth"):
-            return cls(load_model(path), trained_size(load_state(path)["recipe"]) if size == "trained" else size)
+            return cls(load_bivm(path), trained_size(load_state(path)["recipe"]) if size == "trained" else size)
         arch, tensors, metadata = weights.load(path)
         size = weights.working_size(metadata) if size == "trained" else size
         return cls(unpack(arch, tensors), size)

@@ -34,11 +34,15 @@ def export(model: BiVM, path: str | Path, provenance: Mapping | None = None,
 def pack(model: BiVM) -> dict[str, np.ndarray]:
     """The tensors of `weights.schema(model.arch)`, latent branches merged.
 
-    ValueError for another method than ours: the float twin has no bits, and the engine runs none of the others.
+    ValueError for another method than ours: the float twin has no bits, and the engine runs none of the others; and
+    for one with NaN.
     """
     if model.method.name not in EXPORTED:
         raise ValueError(f"a network of the method {model.method.name!r} has no place in a packed file, which holds "
                          f"{' or '.join(EXPORTED)}")
+    for name, value in model.state_dict().items():  # the sign of NaN would be a bit like any other
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not finite")
     packer = Packer()
     walk(model, packer)
     return packer.tensors

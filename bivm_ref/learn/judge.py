@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from bivm_ref.clips import HELD_OUT, procedural_clip
+from bivm_ref.clips import HELD_OUT, ClipMix, procedural_clip
 from bivm_ref.errors import UserError
 from bivm_ref.files import beside
 from bivm_ref.learn.datasets import MixedClips, Phase
@@ -63,9 +63,8 @@ class Judge:
     Raises UserError when that file is no such log.
     """
 
-    def __init__(self, net: Supernet, recipe: Recipe, path: Path, people: str | Path | None = None,
-                 scenes: str | Path | None = None, clips: int = CLIPS, progress: bool = False,
-                 device: str = "cpu") -> None:
+    def __init__(self, net: Supernet, recipe: Recipe, path: Path, mix: ClipMix | None = None,
+                 clips: int = CLIPS, progress: bool = False, device: str = "cpu") -> None:
         self.net, self.path, self.device = net, path, device
         last = [phase for phase in recipe.phases if not phase.refine][-1]
         self.head = {"kind": "run", "recipe": _as_data(recipe), "clips": clips, "choosing_seed": CHOOSING_SEED,
@@ -73,7 +72,7 @@ class Judge:
         self.rows = self._read()
         self.choosing, self.again = (choosing_clips(seed, clips, last) for seed in (CHOOSING_SEED, AGAIN_SEED))
         batches = Phase(CALIBRATION_BATCHES, last.height, last.width, last.batch, last.frames)
-        data = MixedClips(batches, CALIBRATION_SAMPLE, recipe.seed, people, scenes, recipe.mix)
+        data = MixedClips(batches, CALIBRATION_SAMPLE, recipe.seed, mix or ClipMix(weights=recipe.mix))
         self.calibration = [frames.to(device) for frames, _, _ in DataLoader(data, last.batch)]
         self.bar = tqdm(desc="judge", unit="genome", initial=len(self.rows), disable=not progress)
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bivm_ref.clips import ClipMix
 from bivm_ref.learn.datasets import MixedClips, Phase
 from bivm_ref.learn.losses import matting_loss
 from bivm_ref.learn.mimic import Mimic, Mimicking
@@ -35,7 +36,7 @@ class Watched:
 
 def one_batch(clips: int = 4, side: int = 64, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Single procedural frames (B, 1, 3, S, S), their alpha (B, 1, 1, S, S) and foreground, float in [0, 1]."""
-    made = MixedClips(Phase(1, side, side, batch=clips, frames=1), 0, seed, None, None, (1.0, 0.0))
+    made = MixedClips(Phase(1, side, side, batch=clips, frames=1), 0, seed, ClipMix())
     return tuple(torch.stack(part).float() / 255.0 for part in zip(*(made[i] for i in range(clips)), strict=True))
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from bivm_ref.arch import preset
+from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
 from bivm_ref.learn.datasets import MixedClips
 from bivm_ref.learn.feed import Feed
@@ -40,21 +41,21 @@ from bivm_ref.topology import Genome, Space
 CHECKPOINT = "supernet.pt"
 
 
-def train_supernet(recipe: Recipe, folder: Path, people: str | Path | None = None, scenes: str | Path | None = None,
-                   workers: int = 1, report_every: int = 20, checkpoint_every: int = 100, progress: bool = True,
-                   device: str = "cpu") -> tuple[Supernet, float]:
+def train_supernet(recipe: Recipe, folder: Path, mix: ClipMix | None = None, workers: int = 1, report_every: int = 20,
+                   checkpoint_every: int = 100, progress: bool = True, device: str = "cpu") -> tuple[Supernet, float]:
     """Train, or go on training, the supernet of the preset `recipe.arch`: (supernet, wall seconds of all sittings).
 
+    mix: the opened folders of `recipe.mix`; None trains on procedural figures alone.
     recipe.init is a plain network of that preset: all but the stages comes from it. The moving average is left out
     (`recipe.ema` is not read): the learning rate ends at 0 and batch norms are measured anew for each genome.
     Raises UserError for a folder that holds another run, TrainingStopped when a loss is not finite.
     """
-    run = SandwichRun(recipe, folder, device)
+    run, mix = SandwichRun(recipe, folder, device), mix or ClipMix(weights=recipe.mix)
     bar = tqdm(total=recipe.steps, initial=run.step, desc="supernet", unit="step", disable=not progress)
     BinaryConv2d.train_dtype = torch.bfloat16 if recipe.bf16 else torch.float32
     try:
         for phase, begin, first in _remaining(recipe, run.step):
-            feed = Feed(phase, begin, MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix))
+            run.feed = feed = Feed(phase, begin, MixedClips(phase, first, recipe.seed, mix))
             for clips, _ in feed.batches(run.step, workers):
                 losses = run.train_step(*clips)
                 bar.update()
@@ -126,13 +127,20 @@ class SandwichRun:
             loss = matting_loss(self.net.choose(genome)(frames), alpha, foreground)["total"]
             losses[name] = loss.item()
             if not math.isfinite(losses[name]):
-                raise TrainingStopped(f"the loss is not finite at step {self.step}; {self.folder / CHECKPOINT} holds "
-                                      "the last good state: choose another --seed and folder")
+                raise self._stopped()
             (loss / len(sandwich)).backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_gradient)
+        if not math.isfinite(nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_gradient).item()):
+            raise self._stopped()
         self.optimiser.step()
         self.step += 1
         return losses
+
+    def _stopped(self) -> TrainingStopped:
+        last = self.folder / CHECKPOINT
+        kept = f"{last} holds the last good state" if last.exists() else f"no {last.name} is kept yet"
+        return TrainingStopped(f"the loss or its gradient is not finite at step {self.step} (clips "
+                               f"{self.feed.names(self.step)}; seed {self.recipe.seed}); {kept}: choose another --seed "
+                               "and folder")
 
     def report(self, losses: dict[str, float]) -> None:
         row = {"step": self.step, "lr": self.recipe.rate(self.step - 1), "seconds": round(self._elapsed(), 1)}

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bivm_ref.arch import preset
+from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
 from bivm_ref.learn.evolve import best, evolve, fitness, random_search
 from bivm_ref.learn.judge import CLIPS, Judge, recalibrate
@@ -44,9 +45,8 @@ class Pick:
     clips: int = CLIPS
 
 
-def search(recipe: Recipe, pick: Pick, folder: str | Path, people: str | Path | None = None,
-           scenes: str | Path | None = None, workers: int = 1, progress: bool = True, device: str = "cpu",
-           command: str = "") -> dict:
+def search(recipe: Recipe, pick: Pick, folder: str | Path, mix: ClipMix | None = None, workers: int = 1,
+           progress: bool = True, device: str = "cpu", command: str = "") -> dict:
     """Train the supernet (or go on), judge genomes, pick one. Returns the result: search.jsonl's last line, and with
     `exhaustive` the "ranking", which that file's other lines hold.
 
@@ -62,8 +62,8 @@ def search(recipe: Recipe, pick: Pick, folder: str | Path, people: str | Path | 
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: the folder cannot be made ({error.strerror}); choose another") from error
-    net, trained = train_supernet(recipe, folder, people, scenes, workers, progress=progress, device=device)
-    judge = Judge(net, recipe, folder / "search.jsonl", people, scenes, pick.clips, progress, device)
+    net, trained = train_supernet(recipe, folder, mix, workers, progress=progress, device=device)
+    judge = Judge(net, recipe, folder / "search.jsonl", mix, pick.clips, progress, device)
 
     def score(genome: Genome) -> float:
         return fitness(judge(genome)["MAD"], cost[genome], pick.budget, pick.mu)

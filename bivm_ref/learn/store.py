@@ -100,6 +100,14 @@ def load_model(path: str | Path) -> BiVM | RVM:
     return model.eval()
 
 
+def load_bivm(path: str | Path) -> BiVM:
+    """`load_model`, with UserError for RVM: only a comparison trains one, and measures it itself."""
+    model = load_model(path)
+    if not isinstance(model, BiVM):
+        raise UserError(f"{path}: holds RVM, which bivm-ref compare trains and measures itself; name a run of a BiVM")
+    return model
+
+
 def trained_size(recipe: dict) -> int:
     """Longer side, in pixels, of the largest frames that the network itself was trained at (not the refiner's)."""
     sizes = [max(p["width"], p["height"]) for p in recipe["phases"] if not p["refine"]]

@@ -68,6 +68,15 @@ def unite(x: torch.Tensor, device: str) -> None:
         x.copy_(largest)
 
 
+def agree(fine: bool, device: str) -> bool:
+    """Whether it is so in every process."""
+    if size() == 1:
+        return fine
+    flag = torch.tensor(float(fine), device=device)
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+    return bool(flag.item())
+
+
 def share(objective: nn.Module) -> nn.Module:
     """The module whose backward averages gradients over the team; alone, the module itself."""
     if size() == 1:

@@ -24,9 +24,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
 from bivm_ref.learn import team
-from bivm_ref.learn.datasets import KeptClips, MixedClips, Phase, TakenClips
+from bivm_ref.learn.datasets import KeptClips, MixedClips, Phase
 from bivm_ref.learn.feed import Batch, Feed
 from bivm_ref.learn.mimic import Mimic, Mimicking, as_clips
 from bivm_ref.learn.objective import Objective, halve, part_of
@@ -91,21 +92,21 @@ class TrainingStopped(UserError):
     """The loss was not a number: names the step and the last good checkpoint."""
 
 
-def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, scenes: str | Path | None = None,
-          workers: int = 1, report_every: int = 20, checkpoint_every: int = 100, progress: bool = True,
-          device: str = "cpu", data: StageData | None = None, keep: str | Path | None = None,
-          takes: Takes | None = None) -> BiVM:
+def train(recipe: Recipe, folder: str | Path, source: ClipMix | Takes | None = None, workers: int = 1,
+          report_every: int = 20, checkpoint_every: int = 100, progress: bool = True, device: str = "cpu",
+          data: StageData | None = None, keep: str | Path | None = None) -> BiVM:
     """Train, or go on training, in `folder`; returns the averaged model in evaluation mode.
 
-    people, scenes: folders of RGBA stills and of photographs; None trains on procedural figures alone.
-    data: the opened sets of `recipe.stage`, instead of those. Its `summary()` knows afterwards what was damaged.
-    takes: the opened folders of a recipe whose source is "takes", instead of people and scenes; likewise.
+    source: the opened folders that clips are made of, a ClipMix with `recipe.mix` or Takes, whichever the recipe's
+    source says; None trains on procedural figures alone. Its `summary()` knows afterwards what could not be read.
+    data: the opened sets of `recipe.stage`, instead of those; likewise.
     keep: a folder where clips made on the fly are kept, for other runs of the same seed, phases and mix.
     Raises UserError for a folder that holds another recipe's run, TrainingStopped when the loss is not finite,
-    ValueError for a source that is none, or for takes with another source.
+    ValueError for another source than the recipe's.
     """
-    if recipe.source not in ("mix", "takes") or (takes is not None) != (recipe.source == "takes"):
-        raise ValueError(f"source {recipe.source!r}: 'mix', or 'takes' together with opened takes")
+    source = ClipMix(weights=recipe.mix) if source is None and recipe.source == "mix" else source
+    if not isinstance(source, {"mix": ClipMix, "takes": Takes}.get(recipe.source, ())):
+        raise ValueError(f"source {recipe.source!r}: 'mix' with a ClipMix, or 'takes' together with opened takes")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     odd = [phase.batch for phase in recipe.phases if phase.batch % team.size()]
@@ -118,8 +119,7 @@ def train(recipe: Recipe, folder: str | Path, people: str | Path | None = None, 
     try:
         for phase, begin, first in _remaining(recipe, run.step):
             if data is None:
-                clips = (MixedClips(phase, first, recipe.seed, people, scenes, recipe.mix) if takes is None
-                         else TakenClips(phase, first, recipe.seed, takes))
+                clips = MixedClips(phase, first, recipe.seed, source)
                 feed = Feed(phase, begin, KeptClips(clips, keep) if keep else clips)
             else:  # a phase begins an epoch
                 feed = Feed(phase, begin, data.clips(phase, 0, recipe.seed), data.segmentation(phase, recipe.seed))
@@ -237,23 +237,29 @@ class _Run:
         return [x.to(self.device, torch.get_default_dtype()) / 255.0 for x in batch]
 
     def _descend(self, *inputs: Tensor, segmentation: bool = False) -> dict[str, float]:
-        """The loss terms of a batch, and one step of Adam down their sum. TrainingStopped if it is not finite."""
+        """The loss terms of a batch, and one step of Adam down their sum. TrainingStopped, with the weights as they
+        were, if the loss or its gradient is not finite here or in another process."""
         terms = self.shared(*inputs)
-        if not math.isfinite(terms["total"].item()):
-            raise self._stopped(segmentation)
+        mine = math.isfinite(terms["total"].item())
+        if not team.agree(mine, self.device):
+            raise self._stopped(segmentation, mine)
         self.optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
-        nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip_gradient)
+        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip_gradient)
+        if not math.isfinite(norm.item()):  # the same in every process: gradients are averaged
+            raise self._stopped(segmentation)
         self.optimiser.step()
         return {name: value.item() for name, value in terms.items()}
 
-    def _stopped(self, segmentation: bool) -> TrainingStopped:
+    def _stopped(self, segmentation: bool, elsewhere: bool = False) -> TrainingStopped:
         kind = "segmentation of" if segmentation else "clips"
+        if elsewhere:
+            return TrainingStopped(f"stopped at step {self.step} with another process, which says why")
         where = f"step {self.step} ({kind} {self.feed.names(self.step, segmentation)}; seed {self.recipe.seed})"
         last = self.folder / "checkpoint.pt"
         cure = (f"{last} holds the last good state: begin a new --out with --init {last} and a lower --lr"
                 if last.exists() else f"no {last.name} is kept yet: choose a lower --lr")
-        return TrainingStopped(f"the loss is not finite at {where}; {cure}")
+        return TrainingStopped(f"the loss or its gradient is not finite at {where}; {cure}")
 
     @torch.no_grad()
     def _average(self) -> None:
