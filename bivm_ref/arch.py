@@ -208,7 +208,7 @@ def _stages(*widths: tuple[int, ...]) -> tuple[tuple[Block, ...], ...]:
 
 
 PRESETS = {
-    "default": Arch(  # paper scale: 4.4 M binary weights, widths in BiMatting's range
+    "default": Arch(  # the size that 21.6x implies: 4.4 M binary weights, widths in BiMatting's range
         name="default", stem=16,
         stages=_stages((16, 32, 64, 32), (32, 64, 128, 64, 128, 64),
                        (64, 128, 256, 128, 256, 256, 256, 256, 512)),

@@ -101,7 +101,7 @@ def check_E9_3(fn: Callable, seed: int = 0) -> None:
             bops / (k * k * signs + held + sums),
         "a product and its addition count as one here (a multiply-accumulate), not as two":
             2 * bops / (signs + held + sums),
-        "binary operations are counted in full; the 1/64 of the paper's rule has no place here":
+        "binary operations are counted in full; the 1/64 of the field's rule has no place here":
             bops / 64 / (signs + held + sums),
         "k·k taps: here there are k": bops / k / (signs + held / k + sums),
         "those are the operations; divide by the bytes": bops,

@@ -181,7 +181,7 @@ def saving(words: str, claimed: float, found: Mapping[str, float], shares_of_zer
 
 
 def computation(costs: Sequence[Mapping], shares_of_zero: Mapping[str, Mapping[str, float]]) -> Claim:
-    """costs: rows of `claims_data.costs`. Decided by the paper's rule at the upper end of the active share."""
+    """costs: rows of `claims_data.costs`. Decided by the field's rule at the upper end of the active share."""
     said = "; ".join(f"{row['network']} {row['masked']:.1f}×, strict rule {row['strict']:.1f}×" for row in costs)
     return saving(f"savings of {CLAIMED_COMPUTE}x … in computation", CLAIMED_COMPUTE,
                   {row["network"]: row["masked_least"] for row in costs}, shares_of_zero, said)

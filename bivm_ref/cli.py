@@ -308,7 +308,7 @@ def _cost(commands) -> None:
     from .cost_arguments import add
 
     p = _command(commands, "cost", "count operations and bytes, beside RVM and BiMatting",
-                 "Multiply-accumulates of one frame by the paper's rule (convolutions, float + binary/64) and by the\n"
+                 "Multiply-accumulates of one frame by the field's rule (convolutions, float + binary/64) and by the\n"
                  "strict one (everything). The mask skips part of the decoder: how much was measured on held-out\n"
                  "clips, once for all; --measure does it anew.",
                  "bivm-ref cost\n"

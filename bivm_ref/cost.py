@@ -1,6 +1,6 @@
 """What a network's convolutions cost, counted from its description: multiply-accumulates, operations, stored bits.
 
-The paper's rule, as BNN papers use it, counts convolutions alone: OPs = FLOPs + BOPs / 64, since a 64-bit word holds
+The field's rule, as BNN papers use it, counts convolutions alone: OPs = FLOPs + BOPs / 64, since a 64-bit word holds
 64 binary products. Counts here are multiply-accumulates (MACs), one each per weight and output position, taps outside
 the image included, so the same rule reads MACs_float + MACs_binary / 64. A count without its frame size means
 nothing: `Sizes` carries it. What lies between the convolutions is counted in elementwise.py, by the strict rule.
@@ -91,7 +91,7 @@ class LayerCost:
 
     @property
     def operations(self) -> float:
-        """By the paper's rule: a binary MAC counts 1/64."""
+        """By the field's rule: a binary MAC counts 1/64."""
         return self.flops + self.bops / 64
 
     @property
@@ -130,12 +130,12 @@ def layer_costs(network: Arch | Ancestor, width: int = 512, height: int = 288, a
 
 def total_operations(network: Arch | Ancestor, width: int = 512, height: int = 288, active: Active = 1.0,
                      ratio: float = 1.0) -> float:
-    """Convolution operations of one frame by the paper's rule, FLOPs + BOPs/64, in MACs."""
+    """Convolution operations of one frame by the field's rule, FLOPs + BOPs/64, in MACs."""
     return sum(row.operations for row in layer_costs(network, width, height, active, ratio))
 
 
 def share_needed(network: Arch | Ancestor, operations: float, width: int = 512, height: int = 288) -> float:
-    """The active share, the same at every scale, at which the paper's rule gives that many operations.
+    """The active share, the same at every scale, at which the field's rule gives that many operations.
 
     A straight line between nothing active and everything; the answer leaves [0, 1] when no share is enough.
     """

@@ -9,7 +9,7 @@ COLUMNS = ("float", "binary", "operations", "vs RVM", "strict", "vs RVM", "bytes
 
 def as_text(data: dict) -> str:
     lines = ["G multiply-accumulates of one frame, and stored bytes. operations: convolutions alone, float + binary/64",
-             "(the paper's rule); strict: with everything else that is computed; vs RVM: times fewer, counted alike"]
+             "(the field's rule); strict: with everything else that is computed; vs RVM: times fewer, counted alike"]
     for part in data["frames"]:
         lines += ["", *_frame_lines(part)]
     lines += ["", *_verdict(data), *_notes(data)]
@@ -43,7 +43,7 @@ def _times(ratio: float | None) -> str:
 
 
 def _verdict(data: dict) -> list[str]:
-    """Whether the claim is reached, by the paper's rule and the last row of each network at the first size."""
+    """Whether the claim is reached, by the field's rule and the last row of each network at the first size."""
     part, claimed = data["frames"][0], data["claimed"]
     last = {row["network"]: row for row in part["rows"] if row["network"] in data["shares"]}
     lines = [f"The paper claims {claimed['operations']}x fewer operations and {claimed['bytes']}x fewer bytes. "

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from . import held_out_people, metrics
 from .clips import HELD_OUT, Clip, procedural_clip
 from .errors import UserError
-from .evaluation_sets import clip_files, clip_folders, clip_name, clip_pairs, read_foregrounds, read_pairs
+from .evaluation_sets import clip_folders, clip_name, clip_pairs, read_foregrounds, read_pairs, surveyed
 from .worst import Worst
 
 __all__ = ["evaluate_clip", "evaluate_folder", "evaluate_people", "evaluate_procedural", "figures", "mean_row",
@@ -94,12 +94,11 @@ def figures(name: str, predicted: np.ndarray, reference: np.ndarray, seconds: fl
 
 def evaluate_folder(root, engine, fast: bool = False, progress: bool = False, variant: str = "ours",
                     overlap: bool = False, worst: Worst | None = None) -> list[dict]:
-    """A row for every clip below `root`, which may be a clip itself. Raises UserError for a folder without
-    clips and for whatever `clip_files` and `clip_pairs` refuse, the former before the first clip is looked at."""
+    """A row for every clip below `root`, which may be a clip itself. Raises UserError for whatever
+    `surveyed` refuses, before the first clip is run, and for what only decoding shows."""
     root = Path(root)
     with_colour = "fgr_MSE" in VARIANTS[variant]
-    clips = [(clip_name(clip, root), clip_files(clip, with_colour)) for clip in clip_folders(root)]
-    bar = tqdm(clips, unit="clip", desc="evaluate", disable=None if progress else True)
+    bar = tqdm(surveyed(root, with_colour), unit="clip", desc="evaluate", disable=None if progress else True)
     return [evaluate_clip(name, read_pairs(files), engine, fast, variant, read_foregrounds(files), overlap, worst)
             for name, files in bar]
 

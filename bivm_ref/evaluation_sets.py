@@ -16,8 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from .errors import UserError
-from .images import image_paths, image_size, natural_key, read_image
+from .images import image_paths, image_size, natural_key, read_image, sound_size, unreadable
 from .video import VIDEO_SUFFIXES, open_frames
+
+ONE_SIZE = "give all frames of a clip one size"
+MATCHING = "give frames and alphas one size"
+COLOURS = "give foregrounds and alphas one size"
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,42 @@ def clip_files(clip: Path, foreground: bool = False) -> ClipFiles:
                      None if foregrounds is None else [foregrounds[name] for name in names])
 
 
+def surveyed(root: Path, foreground: bool = False) -> list[tuple[str, ClipFiles]]:
+    """Name and files of every clip below `root`, looked at by names, headers and ends of files; no pixel is decoded.
+
+    Raises UserError for a folder without clips and for whatever is missing or wrong: the first, and how many there are.
+    """
+    clips, wrong = [], []
+    folders = clip_folders(root)
+    for clip in folders:
+        try:
+            files = clip_files(clip, foreground)
+        except UserError as error:
+            wrong.append((clip, str(error)))
+            continue
+        clips.append((clip_name(clip, root), files))
+        wrong += [(clip, fault) for fault in _faults(files)]
+    if len(wrong) > 1:
+        spoilt = len({clip for clip, _ in wrong})
+        raise UserError(f"{root}: {len(wrong)} faults in {spoilt} of {len(folders)} clips, the first: {wrong[0][1]}")
+    if wrong:
+        raise UserError(wrong[0][1])
+    return clips
+
+
+def _faults(files: ClipFiles) -> Iterator[str]:
+    """What `read_pairs` and `read_foregrounds` would refuse, as far as headers and ends of files tell."""
+    frames = [] if isinstance(files.frames, Path) else files.frames
+    sizes = {path: sound_size(path) for path in (*frames, *files.alphas, *(files.foregrounds or ()))}
+    yield from (str(unreadable(path)) for path, size in sizes.items() if size is None)
+    pairs = [(path, frames[0], ONE_SIZE) for path in frames[1:]]
+    pairs += [(alpha, path, MATCHING) for alpha, path in zip(files.alphas, frames)]
+    pairs += [(path, alpha, COLOURS) for path, alpha in zip(files.foregrounds or (), files.alphas)]
+    for path, other, cure in pairs:
+        if None not in (sizes[path], sizes[other]) and sizes[path] != sizes[other]:
+            yield str(_unequal(path, sizes[path], other, sizes[other], cure))
+
+
 def clip_pairs(clip: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Every frame of a clip with its reference alpha: (H, W, 3) uint8, (H, W) float32 in [0, 1].
 
@@ -94,7 +134,7 @@ def read_pairs(files: ClipFiles) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         frame = read_image(path)
         first = frame if first is None else first
         if frame.shape != first.shape:
-            raise _unequal(path, frame, files.frames[0], first)
+            raise _unequal(path, _size(frame), files.frames[0], _size(first), ONE_SIZE)
         yield frame, _read_alpha(alpha, frame, path)
 
 
@@ -105,10 +145,9 @@ def read_foregrounds(files: ClipFiles) -> Iterator[np.ndarray] | None:
 
     def read():
         for path, alpha in zip(files.foregrounds, files.alphas):
-            image, (width, height) = read_image(path), image_size(alpha)
-            if image.shape[:2] != (height, width):
-                raise UserError(f"{path}: is {image.shape[1]}x{image.shape[0]}, and {alpha} is {width}x{height}; "
-                                "give foregrounds and alphas one size")
+            image, size = read_image(path), image_size(alpha)
+            if _size(image) != size:
+                raise _unequal(path, _size(image), alpha, size, COLOURS)
             yield image
     return read()
 
@@ -127,9 +166,9 @@ def _by_name(folder: Path, cure: str) -> dict[str, Path]:
 
 
 def _same_names(names: list[str], others: dict[str, Path], folder: Path, other: Path, kind: str) -> None:
-    for name in names:
-        if name not in others:
-            raise UserError(f"{other / name}.png: missing; every frame of {folder} needs its {kind}")
+    if missing := [name for name in names if name not in others]:
+        more = f", with {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(f"{other / missing[0]}.png: missing{more}; every frame of {folder} needs its {kind}")
     beyond = [path for name, path in others.items() if name not in set(names)]
     if beyond:
         raise UserError(f"{beyond[0]}: has no frame; {other} holds {len(others)} images and {folder} {len(names)}; "
@@ -150,13 +189,15 @@ def _video_pairs(video: Path, alphas: list[Path]) -> Iterator[tuple[np.ndarray, 
 
 
 def _read_alpha(alpha: Path, frame: np.ndarray, source: Path) -> np.ndarray:
-    width, height = image_size(alpha)
-    if (height, width) != frame.shape[:2]:
-        raise UserError(f"{alpha}: is {width}x{height}, and {source} is {frame.shape[1]}x{frame.shape[0]}; "
-                        "give frames and alphas one size")
+    size = image_size(alpha)
+    if size != _size(frame):
+        raise _unequal(alpha, size, source, _size(frame), MATCHING)
     return read_image(alpha)[..., 0].astype(np.float32) / np.float32(255)
 
 
-def _unequal(path: Path, image: np.ndarray, other: Path, first: np.ndarray) -> UserError:
-    return UserError(f"{path}: is {image.shape[1]}x{image.shape[0]}, and {other} is "
-                     f"{first.shape[1]}x{first.shape[0]}; give all frames of a clip one size")
+def _size(image: np.ndarray) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
+
+
+def _unequal(path: Path, size: tuple[int, int], other: Path, others: tuple[int, int], cure: str) -> UserError:
+    return UserError(f"{path}: is {size[0]}x{size[1]}, and {other} is {others[0]}x{others[1]}; {cure}")

@@ -1,6 +1,7 @@
 """Still images in: one file as (H, W, 3) uint8 RGB, upright, of whatever mode it was saved in."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -8,6 +9,8 @@ from PIL import Image, ImageOps
 from .errors import UserError
 from .video_out import IMAGE_SUFFIXES
 
+END_MARK = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}  # a file that was cut off lacks it
+TAIL = 1024  # bytes at the end among which the mark is looked for: some cameras write a few more behind it
 MAX_PIXELS = 64_000_000  # per frame; 8K video has 33 million. A frame of this size takes 192 MB as RGB
 
 
@@ -34,7 +37,7 @@ def read_image(path) -> np.ndarray:
         except UserError:
             raise
         except Exception as error:
-            raise _unreadable(path) from error
+            raise unreadable(path) from error
 
 
 def image_size(path) -> tuple[int, int]:
@@ -46,6 +49,18 @@ def image_size(path) -> tuple[int, int]:
         return image.size[::-1] if turned else image.size
 
 
+def sound_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) from the header, or None if that is damaged or the end of the file is missing."""
+    try:
+        size = image_size(path)
+        with open(path, "rb") as file:
+            file.seek(-min(TAIL, path.stat().st_size), 2)
+            whole = END_MARK.get(path.suffix.lower(), b"") in file.read()
+    except (UserError, OSError):
+        return None
+    return size if whole else None
+
+
 def _open_image(path):
     """Pillow's lazy image: header read, pixels not. Refuses over MAX_PIXELS before anything is decoded."""
     # Pillow's own limit names neither file nor cure; ours is stricter and follows at once.
@@ -53,7 +68,7 @@ def _open_image(path):
     try:
         image = Image.open(path)
     except Exception as error:  # decoders raise nearly anything on broken bytes
-        raise _unreadable(path) from error
+        raise unreadable(path) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
     if image.width * image.height > MAX_PIXELS:
@@ -73,7 +88,7 @@ def _to_rgb(image, path):
     return np.array(image.convert("RGB"))  # grey, palette, CMYK …; drops alpha
 
 
-def _unreadable(path):
+def unreadable(path) -> UserError:
     return UserError(f"{path}: not a readable image (damaged, or another kind of file); replace or remove it")
 
 

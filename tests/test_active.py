@@ -181,7 +181,7 @@ def test_the_table(capfd, tmp_path, record):
 
 
 def test_the_claim_is_reached_by_the_shipped_shares(capfd):
-    """The bar of the default network: 14.3 times fewer operations by the paper's rule, 21.6 times fewer bytes."""
+    """The bar of the default network: 14.3 times fewer operations by the field's rule, 21.6 times fewer bytes."""
     last = rows_of(answer(capfd, "--preset", "default")["frames"][0], "default")[-1]
     assert "active" in last["how"] and last["ratio"] >= 14.3 and last["bytes_ratio"] >= 21.6
 

@@ -1,4 +1,4 @@
-"""The paper's rule against hooks on the torch networks, the engine's own table, and what is known of the ancestors."""
+"""The field's rule against hooks on the torch networks, the engine's own table, and what is known of the ancestors."""
 
 from collections import Counter
 

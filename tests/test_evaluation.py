@@ -157,17 +157,27 @@ def spoil(tmp_path, how):
 def test_evaluation_refuses_and_skips_nothing(tmp_path, how):
     words = spoil(tmp_path, how)
     engine = Engine([1] * 3)
+    untouched = engine.t
     with pytest.raises(UserError) as refusal:
         evaluate.evaluate_folder(tmp_path, engine, variant="rvm")
     message = str(refusal.value)
     assert "\n" not in message and all(str(word) in message for word in words), message
+    assert engine.t == untouched  # names, sizes and ends of files are looked at before the first, sound clip is run
     if "foreground" in how:  # nobody asked for it
         assert len(evaluate.evaluate_folder(tmp_path, engine)) == 2
-    if how in ("alpha missing", "one frame fewer", "no alphas at all", "no frames", "two of one name"):
-        engine.t = -1  # names are checked before the first, sound clip is run
-        with pytest.raises(UserError):
-            evaluate.evaluate_folder(tmp_path, engine)
-        assert engine.t == -1
+
+
+def test_all_that_is_wrong_is_counted(tmp_path):
+    for name in "abc":
+        make_clip(tmp_path / name, (255, 255, 255))
+    for n in (0, 2):
+        (tmp_path / f"a/pha/000{n}.png").unlink()
+    whole = (tmp_path / "b/com/0001.png").read_bytes()
+    (tmp_path / "b/com/0001.png").write_bytes(whole[: len(whole) // 2])
+    save(tmp_path / "b/pha/0002.png", 255, (24, 12))
+    first = "3 faults in 2 of 3 clips, the first: .*a/pha/0000.png: missing, with 1 more;"
+    with pytest.raises(UserError, match=first):
+        evaluate.evaluate_folder(tmp_path, Engine([1] * 3))
 
 
 def test_command_line(tmp_path, capfd):

@@ -26,11 +26,9 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from bivm_ref.errors import UserError
-from bivm_ref.images import image_paths, image_size, natural_key, read_image
+from bivm_ref.images import image_paths, natural_key, read_image, sound_size
 
 TOLERATED = 0.01  # share of a set's frames that may be left out
-END_MARK = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}  # a file that was cut off lacks it
-TAIL = 1024  # bytes at the end among which the mark is looked for: some cameras write a few more behind it
 
 
 @dataclass(frozen=True)
@@ -240,18 +238,6 @@ def checked(clip: FrameClip, tick: Callable[[], object] = lambda: None) -> tuple
         else:
             kept.append(clip.files[t])
     return ([replace(clip, files=tuple(kept), size=usual)] if kept else []), faults
-
-
-def sound_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) from the header, or None if that is damaged or the end of the file is missing."""
-    try:
-        size = image_size(path)
-        with open(path, "rb") as file:
-            file.seek(-min(TAIL, path.stat().st_size), 2)
-            whole = END_MARK.get(path.suffix.lower(), b"") in file.read()
-    except (UserError, OSError):
-        return None
-    return size if whole else None
 
 
 def _with(part: str, root: str | Path, example: str) -> Path:

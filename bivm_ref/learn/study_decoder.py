@@ -217,7 +217,7 @@ def _mean(values: np.ndarray) -> dict[str, float]:
 
 def _curve(model: BiVM, found: dict[str, np.ndarray], options: Options) -> list[dict]:
     """One row per size of the mask, and the two ends: area (the share of the 3x3's MACs that is kept), the share of all
-    of the network's operations kept (the paper's rule), and MAD of each mask."""
+    of the network's operations kept (the field's rule), and MAD of each mask."""
     dense = total_operations(model.arch, options.width, options.height, 1.0)
 
     def kept(area: float) -> float:
