@@ -1,13 +1,14 @@
 """Measured active shares: what is measured, the file that keeps it, and `bivm-ref cost`, which reads it."""
 
 import argparse
+import hashlib
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
-from cli_tools import moving_square, run, write_random_weights, write_video
+from cli_tools import ROOT, moving_square, run, write_random_weights, write_video
 
 from bivm_ref import active, cost_table, evaluate
 from bivm_ref.arch import preset
@@ -91,6 +92,8 @@ def test_the_file_that_comes_with_us_is_consistent():
     """Means are those of its clips, inside their intervals; every network has all clips."""
     for name, held in active.read().items():
         assert held["file"] == f"{name}.safetensors"
+        file = ROOT / "bivm_ref" / "weights" / held["file"]
+        assert held["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest(), "measure anew: bivm-ref cost --measure"
         drawn = [clip["active"] for clip in held["clips"] if clip["source"] == "procedural"]
         assert len(drawn) == held["seeds"][1] - held["seeds"][0] + 1 >= 16
         for scale, share in held["shares"].items():

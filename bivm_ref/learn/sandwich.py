@@ -65,7 +65,8 @@ def train_supernet(recipe: Recipe, folder: Path, mix: ClipMix | None = None, wor
                 if run.step % checkpoint_every == 0 or run.step == recipe.steps:
                     run.save_checkpoint()
     except KeyboardInterrupt:
-        run.save_checkpoint()
+        if not run.moving:  # else the last checkpoint stands
+            run.save_checkpoint()
         raise
     finally:
         bar.close()
@@ -79,7 +80,7 @@ class SandwichRun:
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder, self.device = recipe, Path(folder), device
-        self.step = 0
+        self.step, self.moving = 0, False  # moving: some weights are those of the next step already, others not
         space = Space(preset(recipe.arch))
         self.net = Supernet(space, recipe.method)
         by_cost = sorted(space.genomes(), key=space.cost)
@@ -131,8 +132,10 @@ class SandwichRun:
             (loss / len(sandwich)).backward()
         if not math.isfinite(nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_gradient).item()):
             raise self._stopped()
+        self.moving = True
         self.optimiser.step()
         self.step += 1
+        self.moving = False
         return losses
 
     def _stopped(self) -> TrainingStopped:

@@ -133,7 +133,8 @@ def train(recipe: Recipe, folder: str | Path, source: ClipMix | Takes | None = N
                 if run.step % checkpoint_every == 0:
                     run.save_checkpoint()
     except KeyboardInterrupt:
-        run.save_checkpoint()
+        if not run.moving:  # else the last checkpoint stands
+            run.save_checkpoint()
         raise
     finally:
         bar.close()
@@ -153,6 +154,7 @@ class _Run:
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder, self.device, self.step = recipe, folder, device, 0
+        self.moving = False  # some weights are those of the next step already, others not
         self.model = build(recipe.arch, recipe.method, recipe.masked)
         if recipe.init:
             start_from(self.model, recipe.init)
@@ -231,6 +233,7 @@ class _Run:
             terms["segmentation"] = self._descend(*self._on_device(segmentation), segmentation=True)["total"]
         self.step += 1
         self._average()
+        self.moving = False
         return terms
 
     def _on_device(self, batch: Batch) -> list[Tensor]:
@@ -248,6 +251,7 @@ class _Run:
         norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.clip_gradient)
         if not math.isfinite(norm.item()):  # the same in every process: gradients are averaged
             raise self._stopped(segmentation)
+        self.moving = True
         self.optimiser.step()
         return {name: value.item() for name, value in terms.items()}
 
