@@ -217,7 +217,7 @@ class ClipMix(Shelf):
     A quarter of the clips are wild (see `procedural_clip`).
     Held-out files are never drawn: names hNNNNNN.* below `first_seed`, bNNNNNN.* below `first_scene`; other
     names are all used. A file that cannot be read is left out (see `shelf.Shelf`).
-    Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
+    Raises UserError if a folder is missing or holds nothing to draw; `clip` does when over 1 % cannot be read.
     """
 
     def __init__(
@@ -233,6 +233,10 @@ class ClipMix(Shelf):
             scene=drawable(scenes, "b", first_scene) if scenes is not None else [],
         )
         self.procedural = weights[0] / (weights[0] + weights[1])
+
+    def account(self) -> dict:
+        """As of every `Shelf`, and the odds of what is procedural."""
+        return {**super().account(), "procedural": self.procedural}
 
     def clip(self, seed: int, frames: int, height: int, width: int) -> Clip:
         """One clip, the same for the same arguments and files. Raises UserError for a seed in `HELD_OUT`."""

@@ -1,8 +1,9 @@
-"""Rendered people that no training saw, before rendered rooms that none saw: clips of known alpha, and empty rooms.
+"""Rendered people that no training saw, before rendered scenes that none saw: clips of known alpha, and empty scenes.
 
-The stills and rooms of `tools/people` are numbered: h000000 to h000059 and b000000 to b000009 are held out, which
-`shelf.drawable` sees to. Still n stands in room n mod 10, set in motion by `clips.still_clip` from a seed that is held
-out as well. A room with nobody in it has alpha 0 everywhere, so its MAD is its mean alpha, times 1e3.
+Rendered stills and scenes are numbered: h000000 to h000059 and b000000 to b000009 are held out, which `shelf.drawable`
+sees to. Still n stands in scene n mod 10, set in motion by `clips.still_clip` from a seed that is held out as well. A
+scene with nobody in it has alpha 0 everywhere, so its MAD is its mean alpha, times 1e3. README.md's figures are of
+a set that a forerunner of `tools/people` rendered: other people than its seeds give now, half of the scenes outdoors.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from .clips import HELD_OUT, Clip, background_clip, still_clip
 from .errors import UserError
+from .images import sound_size, unreadable
 from .shelf import load
 
 PEOPLE, ROOMS = 60, 10  # numbers below these are held out
@@ -40,12 +42,20 @@ def held_out_clips(people: str | Path, scenes: str | Path, frames: int = FRAMES,
                    width: int = WIDTH) -> Iterator[Clip]:
     """A clip for each held-out still ("people/h000012 b000002"), then one for each room alone ("empty/b000002").
 
-    Raises UserError for a folder without such files and for a file that cannot be read.
+    Raises UserError for a folder without such files, for a scene that a still needs, and for a file that cannot be
+    read, all before the first clip.
     """
     stills, rooms = held_out_files(people, "h", PEOPLE), held_out_files(scenes, "b", ROOMS)
+    by_number = {int(room.stem[1:]): room for room in rooms}
+    broken = [file for file in (*stills, *rooms) if sound_size(file) is None]
+    if broken:
+        raise UserError(f"{unreadable(broken[0])}" + (f" ({len(broken)} such files)" if len(broken) > 1 else ""))
+    for file in stills:
+        if (needed := int(file.stem[1:]) % ROOMS) not in by_number:
+            raise UserError(f"{scenes}: no b{needed:06d}, before which {file.name} stands; render it with tools/people")
     for file in stills:
         number = int(file.stem[1:])
-        room = rooms[number % len(rooms)]
+        room = by_number[number % ROOMS]
         background = background_clip(FIRST_SEED + number, frames, height, width, load(room, 1024, "RGB"))
         yield still_clip(load(file, 768, "RGBA"), FIRST_SEED + number, frames, height, width, background,
                          name=f"people/{file.stem} {room.stem}")

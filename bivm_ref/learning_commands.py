@@ -35,14 +35,20 @@ def train(args) -> int:
         raise UserError(last.removeprefix("bivm_ref.errors.UserError: ")) from error
     except KeyboardInterrupt:
         kept = out / "checkpoint.pt"
+        _say(source)
         print("bivm-ref: interrupted; " + (f"{kept} is kept, and the same command goes on from it"
                                             if kept.exists() else "nothing was trained yet"), file=sys.stderr)
         return 130
     if leads:
-        if source is not None and source.summary():
-            print(source.summary())
+        _say(source, sys.stdout)
         print(f"{recipe.steps} steps -> {out / 'model.pt'}")
     return 0
+
+
+def _say(source, stream=None) -> None:
+    """What was drawn from the folders; where a run ends early, only if something of them was left out."""
+    if source is not None and (text := source.summary()) and (stream or "left out" in text):
+        print(text, file=stream or sys.stderr)
 
 
 def _unite(source, device: str) -> None:
@@ -52,6 +58,8 @@ def _unite(source, device: str) -> None:
     from .learn import team
 
     team.unite(torch.from_numpy(source.marks), device)  # in place, in the array's own memory
+    for kind in source.files:
+        source.check(kind, "all processes together")
 
 
 def _network(args) -> dict:

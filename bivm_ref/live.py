@@ -44,9 +44,16 @@ class Window:
         self.root.bind("<Key>", lambda event: self.pressed.append(event.keysym))
 
     def show(self, picture: np.ndarray, title: str) -> bool:
-        """picture (H, W, 3) uint8, scaled down where the screen is smaller. False when the window has been closed."""
-        if not self.open:
-            return False
+        """picture (H, W, 3) uint8, scaled down where the screen is smaller. False when the window has been closed, or
+        its display is gone."""
+        if self.open:
+            try:
+                self._draw(picture, title)
+            except self._tk.TclError:
+                self.open = False
+        return self.open
+
+    def _draw(self, picture: np.ndarray, title: str) -> None:
         height, width = picture.shape[:2]
         room = min(1.0, 0.9 * self.root.winfo_screenwidth() / width, 0.85 * self.root.winfo_screenheight() / height)
         if room < 1.0:
@@ -59,7 +66,6 @@ class Window:
         self.label.configure(image=self.image)
         self.root.title(title)
         self.root.update()  # draws, and calls close() if the user did
-        return self.open
 
     def keys(self) -> list[str]:
         """Names of the keys that were pressed since the last call."""

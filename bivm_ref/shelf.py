@@ -24,11 +24,12 @@ def drawable(folder: str | FilePath, letter: str, first: int) -> list[FilePath]:
     folder = FilePath(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give a folder of images")
-    held_out = re.compile(rf"{letter}(\d{{6}})\.")
+    held_out = re.compile(rf"{letter}(\d{{6}})\.", re.IGNORECASE)
     files = []
     for file in sorted(folder.iterdir()):
         number = held_out.match(file.name)
-        if file.suffix.lower() in {".png", ".webp", ".jpg", ".jpeg"} and not (
+        hidden = file.name.startswith(".")  # as the "._" files that macOS leaves beside copies
+        if not hidden and file.suffix.lower() in {".png", ".webp", ".jpg", ".jpeg"} and not (
             number and int(number[1]) < first
         ):
             files.append(file)
@@ -48,7 +49,7 @@ def drawable_clips(folder: str | FilePath, first: int = 60) -> list[FilePath]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give a folder of clips, c000060/0000.webp and so on")
     found = [place for place in sorted(folder.iterdir())
-             if place.is_dir() and re.fullmatch(r"c\d{6}", place.name) and int(place.name[1:]) >= first]
+             if place.is_dir() and re.fullmatch(r"c\d{6,}", place.name) and int(place.name[1:]) >= first]
     if not found:
         raise UserError(f"{folder}: no clip to train on, c{first:06} or above; render some with tools/people")
     return found
@@ -56,7 +57,8 @@ def drawable_clips(folder: str | FilePath, first: int = 60) -> list[FilePath]:
 
 def load_frames(folder: FilePath, side: int) -> np.ndarray:
     """The frames of such a clip, (T, h, w, 4) uint8, straight alpha. UserError for none, and for unequal sizes."""
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in {".png", ".webp"})
+    files = sorted(file for file in folder.iterdir()
+                   if file.suffix.lower() in {".png", ".webp"} and not file.name.startswith("."))
     frames = [load(file, side, "RGBA") for file in files]
     if len({frame.shape for frame in frames}) != 1:
         raise UserError(f"{folder}: {'frames of unequal size' if frames else 'no frames'}; render it again")
@@ -78,6 +80,8 @@ def load(file: FilePath, side: int, mode: str) -> np.ndarray:
         raise UserError(f"{file}: not a readable image ({error}); remove or replace it") from error
     if max(image.size) > side:
         image.thumbnail((side, side), Image.Resampling.BOX)  # Pillow premultiplies RGBA while it resizes
+    if mode == "RGB" and min(image.size) < 2:
+        raise UserError(f"{file}: a background of {image.width}x{image.height} pixels shows nothing; remove it")
     array = np.asarray(image)
     array.setflags(write=False)
     return array
@@ -129,6 +133,10 @@ class Shelf:
             share = f"{100 * bad / len(files):.1f} %, over {100 * TOLERATED:.0f} %"
             raise UserError(f"{reason.split(';')[0]}; with it {bad:,} of {len(files):,} files of {files[0].parent} are "
                             f"of no use ({share}); copy the folder again, or remove them")
+
+    def account(self) -> dict[str, list]:
+        """{kind: [files, first name, last name]} of what may be drawn, for a training's record."""
+        return {kind: [len(files), files[0].stem, files[-1].stem] for kind, files in self.files.items() if files}
 
     def summary(self) -> str:
         """A line per folder: files, and what was left out. To print after a training."""

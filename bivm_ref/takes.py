@@ -10,7 +10,7 @@ NumPy, Pillow and PyAV. Deterministic in the seed and the files. Our recipe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path as FilePath
@@ -126,7 +126,7 @@ class Takes(Shelf):
     photographed; moving: one of rendered clips, see `shelf.drawable_clips`, for which `people` is needed, too. None
     leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes, too (see `cloth`).
     Held-out files are never drawn: see `shelf.drawable`. A file that cannot be read is left out (see `shelf.Shelf`).
-    Raises UserError if a folder is missing, holds nothing to draw, or over 1 % of its files cannot be read.
+    Raises UserError if a folder is missing or holds nothing to draw; `clip` does when over 1 % cannot be read.
     """
 
     def __init__(self, people: str | FilePath | None = None, scenes: str | FilePath | None = None,
@@ -139,6 +139,10 @@ class Takes(Shelf):
             photo=drawable(photos, "b", first_scene) if photos is not None else [],
             moving=drawable_clips(moving, first_seed) if moving is not None else [],
         )
+
+    def account(self) -> dict:
+        """As of every `Shelf`, and the odds."""
+        return {**super().account(), "odds": asdict(self.odds)}
 
     def plan(self, seed: int, frames: int) -> Plan:
         """What `clip` will show."""

@@ -34,6 +34,7 @@ class Worst:
 
     def offer(self, clip: str, index: int, frame: np.ndarray, reference: np.ndarray, predicted: np.ndarray) -> None:
         mad = 1e3 * float(np.abs(predicted - reference).mean())
+        mad = np.inf if np.isnan(mad) else mad  # nothing is worse than a matte that is none
         if clip in self._found and self._found[clip].mad >= mad:
             return
         self._found[clip] = Frame(clip, index, mad, frame, reference, predicted)
@@ -54,4 +55,4 @@ class Worst:
 
 
 def _grey(alpha: np.ndarray) -> np.ndarray:
-    return np.rint(255 * alpha).astype(np.uint8)
+    return np.rint(255 * np.nan_to_num(alpha)).astype(np.uint8)

@@ -157,6 +157,17 @@ def test_held_out_people_and_scenes_are_never_drawn(folders, monkeypatch):
     assert any(name.startswith("procedural") for name in names) and any("+" in name for name in names)
 
 
+def test_hidden_files_and_held_out_names_in_capitals_are_not_drawn(folders):
+    people, scenes = folders
+    (people / "._h000062.png").write_bytes(b"what macOS leaves beside a copy")
+    Image.fromarray(still(64, 64, (1, 1, 1)), "RGBA").save(people / "H000012.PNG")
+    names = {f.name for f in ClipMix(people).files["people"]}
+    assert names == {f"h{n:06d}.png" for n in range(60, 64)} | {"my own photo.webp"}
+    Image.new("RGB", (4000, 1)).save(scenes / "thin.png")
+    with pytest.raises(UserError, match="thin.png: a background of 4000x1 pixels shows nothing;"):
+        shelf.load(scenes / "thin.png", 8000, "RGB")
+
+
 def test_the_limits_can_be_set(folders):
     mix = ClipMix(*folders, first_seed=63, first_scene=11)
     assert [f.name for f in mix.files["people"]] == ["h000063.png", "my own photo.webp"]

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ class Grey:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Two held-out stills and one that is trained on; a held-out room and one that is trained on."""
+    """Two held-out stills and one that is trained on; their two held-out rooms and one that is trained on."""
     root = tmp_path_factory.mktemp("rendered")
     (root / "people").mkdir()
     (root / "scenes").mkdir()
@@ -39,15 +40,16 @@ def folders(tmp_path_factory):
     still[8:, 8:40] = (200, 120, 90, 255)
     for number in (3, 12, 60):
         Image.fromarray(still).save(root / "people" / f"h{number:06d}.png")
-    for number, colour in ((4, (20, 40, 160)), (10, (9, 9, 9))):
+    for number, colour in ((2, (20, 40, 160)), (3, (20, 40, 160)), (10, (9, 9, 9))):
         Image.new("RGB", (128, 96), colour).save(root / "scenes" / f"b{number:06d}.jpg", quality=100)
     return root / "people", root / "scenes"
 
 
 def test_held_out_numbers_alone_and_every_room_empty(folders):
     clips = list(held_out_people.held_out_clips(*folders, frames=2, height=36, width=64))
-    assert [clip.name for clip in clips] == ["people/h000003 b000004", "people/h000012 b000004", "empty/b000004"]
-    assert held_out_people.count(*folders) == 3
+    assert [clip.name for clip in clips] == ["people/h000003 b000003", "people/h000012 b000002", "empty/b000002",
+                                               "empty/b000003"]
+    assert held_out_people.count(*folders) == 4
     for clip in clips[:2]:
         assert clip.frames.shape == (2, 36, 64, 3) and 0.02 < clip.alpha.mean() < 0.98
         outside = clip.frames[clip.alpha == 0].mean(0)
@@ -64,7 +66,7 @@ def test_its_seeds_are_held_out():
 
 def test_the_mad_of_an_empty_room_is_its_mean_alpha(folders):
     rows = evaluate.evaluate_people(*folders, Grey(0.03), fast=True, overlap=True)
-    empty = next(row for row in rows if row["clip"] == "empty/b000004")
+    empty = next(row for row in rows if row["clip"] == "empty/b000003")
     assert empty["MAD"] == pytest.approx(30) and math.isnan(empty["IoU"]) and empty["zero_MAD"] == 0
     assert [row["clip"] for row in evaluate.set_means(rows)] == ["mean of people", "mean of empty"]
 
@@ -92,6 +94,27 @@ def test_a_clip_that_fell_out_may_come_back():
     for t, (clip, error) in enumerate((("a", 0.2), ("b", 0.3), ("a", 0.1), ("a", 0.6))):
         worst.offer(clip, t, frame, nobody, np.full((2, 4), error))
     assert [(found.clip, found.index) for found in worst.frames()] == [("a", 3)]
+
+
+def test_nothing_is_worse_than_a_matte_that_is_none():
+    worst, frame, nobody = Worst(1), np.zeros((2, 4, 3), np.uint8), np.zeros((2, 4))
+    for clip, error in (("a", 0.9), ("b", np.nan), ("c", 1.0)):
+        worst.offer(clip, 0, frame, nobody, np.full((2, 4), error))
+    assert [found.clip for found in worst.frames()] == ["b"] and worst.sheet().ndim == 3
+
+
+def test_what_is_missing_or_broken_is_said_before_the_first_clip(folders, tmp_path):
+    """A still whose room is missing, and files that are cut off, are met before minutes of work, not after."""
+    people, scenes = (shutil.copytree(folder, tmp_path / folder.name) for folder in folders)
+    whole = (scenes / "b000003.jpg").read_bytes()
+    for name in ("b000003.jpg", "b000002.jpg"):
+        (scenes / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"b000002.jpg: not a readable image.*\(2 such files\)"):
+        next(held_out_people.held_out_clips(people, scenes))
+    (scenes / "b000003.jpg").write_bytes(whole)
+    (scenes / "b000002.jpg").unlink()
+    with pytest.raises(UserError, match="no b000002, before which h000012.png stands;"):
+        next(held_out_people.held_out_clips(people, scenes))
 
 
 def test_the_sheet_shows_frame_reference_and_answer():

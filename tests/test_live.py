@@ -170,6 +170,15 @@ def test_keys_are_told_once_and_a_closed_window_shows_nothing_more(tkinter):
     window.close()  # a second time does no harm
 
 
+def test_a_display_that_is_gone_ends_it_as_a_closed_window_does(tkinter):
+    def gone():
+        raise TclError("can't invoke \"update\" command: application has been destroyed")
+
+    window = Window("a title")
+    window.root.update = gone
+    assert not window.show(np.zeros((2, 2, 3), np.uint8), "gone") and not window.open
+
+
 def no_display(*_given):
     raise TclError("couldn't connect to display")
 

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -580,6 +581,12 @@ def test_a_signal_waits_until_blender_has_returned(number):
     assert done == ["the render", "another render"]
 
 
+def test_a_signal_is_not_lost_where_the_render_fails_as_well():
+    with pytest.raises(KeyboardInterrupt), interrupts.polite(), interrupts.put_off():
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("Blender gave up")
+
+
 def test_an_ignored_ctrl_c_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -789,6 +796,28 @@ def test_garment_and_skeleton_of_another_mesh(data, tmp_path):
         assets.check_indices(data, 2, {}, {"hat": makehuman.read_garment(write(tmp_path / "hat.mhclo", MHCLO))})
     with pytest.raises(UserError, match="the ends of bone root are not on the mesh"):
         assets.check_indices(data, 2, {"root": ([0], [2])}, {})
+
+
+@pytest.mark.parametrize("what", ["finger2-1.L", "helper-tights", "is empty", "moves in the target mouth"])
+def test_assets_that_lack_a_part_are_one_line(data, tmp_path, capsys, fake_blender, what):
+    """Else every seed would fail in turn, and be marked."""
+    folder = shutil.copytree(data, tmp_path / "data")
+    if what == "helper-tights":
+        path = folder / assets.MESH
+        path.write_text(path.read_text().replace("g helper-tights", "g helper-other"))
+    elif what == "finger2-1.L":
+        path = folder / assets.SKELETON
+        path.write_text(path.read_text().replace('"finger2-1.L"', '"finger9-1.L"'))
+        path = folder / assets.WEIGHTS
+        path.write_text(path.read_text().replace('"finger2-1.L"', '"finger9-1.L"'))
+    else:
+        path = folder / "targets" / f"{assets.LIPS[0]}.target"
+        path.write_text("" if what == "is empty" else "# nothing moves\n")
+    for words in (("person", "--out", str(tmp_path / "out"), "--assets", str(folder)),
+                  ("prepare", str(folder), str(tmp_path / "out.npz"))):
+        line = refused(capsys, *words)
+        assert what in line and ";" in line
+    assert fake_blender == [] and not (tmp_path / "out").exists()
 
 
 def test_empty_and_missing_folders(tmp_path, capsys):

@@ -79,6 +79,32 @@ def test_a_run_that_is_cut_ends_in_the_same_weights(tmp_path, monkeypatch):
     assert all(torch.equal(whole["model"][k], cut["model"][k]) for k in whole["model"])
 
 
+def test_what_was_drawn_is_kept_and_a_change_is_said(tmp_path, capsys):
+    people = stills(tmp_path / "people", 3)
+    train(TINY, tmp_path / "run", source=Takes(people), **QUIET)
+    for name in ("checkpoint.pt", "model.pt"):
+        kept = load_state(tmp_path / "run" / name)["drawn"]
+        assert kept["people"] == [3, "h000060", "h000062"] and kept["odds"]["procedural"] == Odds().procedural
+    assert capsys.readouterr().err == ""
+    Image.open(people / "h000060.png").save(people / "h000063.png")
+    train(TINY, tmp_path / "run", source=Takes(people), **QUIET)
+    assert "checkpoint.pt: the folders hold other files now" in capsys.readouterr().err
+
+
+def test_a_run_that_bad_files_stop_keeps_its_steps(tmp_path, monkeypatch):
+    step = module._Run.train_step
+
+    def stopped(self, *args):
+        if self.step == 1:
+            raise UserError("over 1 % of the files are of no use; copy them again")
+        return step(self, *args)
+
+    monkeypatch.setattr(module._Run, "train_step", stopped)
+    with pytest.raises(UserError, match="over 1 %"):
+        train(TINY, tmp_path, source=Takes(), **QUIET)
+    assert load_state(tmp_path / "checkpoint.pt")["step"] == 1
+
+
 def test_runs_of_before_there_were_takes_go_on(tmp_path):
     """A checkpoint whose recipe knows no source is one of the mix: it resumes, and no run on takes may."""
     recipe = dataclasses.replace(TINY, source="mix")

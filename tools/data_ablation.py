@@ -72,6 +72,7 @@ def run(name: str, seed: int, steps: int, folders: dict[str, str], held_out: Pat
     recipe = Recipe(arch="small", method="float", bf16=True, seed=seed, source="takes", decay=0.5,
                     phases=(Phase(steps, HEIGHT, WIDTH, frames=2),))
     model = train(recipe, out / f"{name}-{seed}", takes)
+    print(takes.summary())
     seconds = time.monotonic() - began
     figures: dict[str, list[tuple[float, float]]] = {}
     for clip in judged_on(held_out):

@@ -30,6 +30,7 @@ import platform
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from bivm_ref import cost
@@ -57,7 +58,7 @@ CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": 
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
 MIXED = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
          "and 80 rendered scenes (seeds 10-89), a quarter of the clips wild; no photograph of a person")
-FILMED = ("takes (`bivm_ref/takes.py`) of procedural figures ({:.0%}) and CC0 rendered people (166 stills, seeds "
+FILMED = ("takes (`bivm_ref/takes.py`) of procedural figures (80 %) and CC0 rendered people (166 stills, seeds "
           "60-180 and 1000-1044, half of them in other clothes, and 22 clips of five frames, seeds 1000-1021), over "
           "textures and 80 rendered scenes (seeds 10-89); no photograph at all")
 
@@ -117,7 +118,32 @@ def stopped_run(folder: Path) -> dict:
     """Recipe, weights, step and wall time of a run, finished or not."""
     state = load_state(folder / "checkpoint.pt")
     return {"recipe": state["recipe"], "model": state["average"], "step": state["step"], "seconds": state["seconds"],
-            "steps": sum(phase["steps"] for phase in state["recipe"]["phases"])}
+            "drawn": state.get("drawn"), "steps": sum(phase["steps"] for phase in state["recipe"]["phases"])}
+
+
+def data_of(run: dict) -> str:
+    """What a run's clips were made of, in words."""
+    filmed, drawn = run["recipe"].get("source") == "takes", dict(run["drawn"] or {})
+    if not drawn:  # a run of before the account was kept
+        return FILMED if filmed else MIXED
+    odds = drawn.pop("odds", None) or {"procedural": drawn.pop("procedural")}
+    files = [f"{kind}: {count} files, {first} to {last}" for kind, (count, first, last) in drawn.items()]
+    chances = ", ".join(f"{name} {value:g}" for name, value in odds.items())
+    return ("takes (`bivm_ref/takes.py`)" if filmed else "`clips.ClipMix`") + f", odds: {chances}; " + (
+        "; ".join(files) or "procedural figures alone")
+
+
+def curve(log: Path, points: int = 10) -> str:
+    """A card's table of the training loss: means over stretches of equal length. Phases have losses of their own."""
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    found = np.array([(row["step"], row["total"]) for row in rows]).reshape(-1, 2)
+    parts = [part for part in np.array_split(found, points) if len(part)]
+    if not parts:
+        return ""
+    steps, losses = ([f"{part[-1, 0]:.0f}" for part in parts], [f"{part[:, 1].mean():.3f}" for part in parts])
+    lines = [["step", *steps], ["---"] * (len(parts) + 1), ["loss", *losses]]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return f"\nThe training loss, means up to each step:\n\n{table}\n"
 
 
 def network(run: dict) -> BiVM:
@@ -153,8 +179,7 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
     provenance = {"size": trained_size(run["recipe"]), "recipe": run["recipe"],
                   "started_from": STARTED_FROM.get(name, ""), "steps_done": run["step"],
                   "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(),
-                  "data": FILMED.format(ODDS.get(name, Odds()).procedural)
-                  if run["recipe"].get("source") == "takes" else MIXED}
+                  "data": data_of(run)}
     export(model, path, provenance, {})
     engine = PackedBiVM.load(path)
     figures = {"procedural_256x144": rounded(ground.mean_row(ground.evaluate_procedural(HELD_OUT_CLIPS, engine)))}
@@ -164,7 +189,8 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
         figures["float_twin_procedural_256x144"] = procedural_figures(network(stopped_run(twin)))
     export(model, path, provenance, figures)
     keep_for_training(name, run)
-    (WEIGHTS / f"{name}.md").write_text(card(name, path, run, provenance, figures), encoding="utf-8")
+    text = card(name, path, run, provenance, figures) + curve(folder / "log.jsonl")
+    (WEIGHTS / f"{name}.md").write_text(text, encoding="utf-8")
     print(json.dumps(figures, indent=1))
 
 
@@ -284,6 +310,7 @@ def main() -> None:
         source = (Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds) if filmed
                   else ClipMix(args.people, args.scenes, recipe.mix))
         train(recipe, args.runs / args.name, source)
+        print(source.summary())
     elif args.action == "twin":
         keep_for_training(args.name, stopped_run(args.runs / args.name), torch.float32)  # compare --init reads it
     elif args.action == "keep":

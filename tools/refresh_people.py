@@ -50,7 +50,7 @@ def measure(name: str, people: str, scenes: str, worst: Worst | None) -> dict:
     _, kind, file = NETWORKS[name]
     engine = load_engine(kind, WEIGHTS / file)
     rows = [row for photo in PHOTOGRAPHS
-            for row in evaluate.evaluate_folder(ROOT / "data_samples" / photo, engine, overlap=True)]
+            for row in evaluate.evaluate_folder(ROOT / "data_samples" / photo, engine, overlap=True, worst=worst)]
     rows += evaluate.evaluate_people(people, scenes, engine, progress=True, overlap=True, worst=worst)
     kept = [{key: value if isinstance(value, (str, int)) else None if np.isnan(value) else round(value, 3)
              for key, value in row.items() if key != "ms_per_frame"} for row in rows]

@@ -15,6 +15,7 @@ import copy
 import dataclasses
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ def train(recipe: Recipe, folder: str | Path, source: ClipMix | Takes | None = N
     odd = [phase.batch for phase in recipe.phases if phase.batch % team.size()]
     if odd:
         raise UserError(f"a batch of {odd[0]} clips cannot be shared by {team.size()} processes; start another number")
-    run = _Run(recipe, folder, device)
+    run = _Run(recipe, folder, device, source.account() if data is None else None)
     bar = tqdm(total=recipe.steps, initial=run.step, desc=f"train {folder.name}", unit="step",
                disable=not progress or not team.leads())
     BinaryConv2d.train_dtype = torch.bfloat16 if recipe.bf16 else torch.float32
@@ -132,8 +133,8 @@ def train(recipe: Recipe, folder: str | Path, source: ClipMix | Takes | None = N
                     run.report(terms)
                 if run.step % checkpoint_every == 0:
                     run.save_checkpoint()
-    except KeyboardInterrupt:
-        if not run.moving:  # else the last checkpoint stands
+    except (KeyboardInterrupt, UserError) as stop:
+        if not (run.moving or isinstance(stop, TrainingStopped)):  # else the last checkpoint stands
             run.save_checkpoint()
         raise
     finally:
@@ -151,8 +152,10 @@ def train(recipe: Recipe, folder: str | Path, source: ClipMix | Takes | None = N
 class _Run:
     """The state of a run: model, its moving average, optimiser, step."""
 
-    def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, device: str, drawn: dict | None = None) -> None:
+        """drawn: the account of the files that clips are made of, kept with the weights."""
         torch.manual_seed(recipe.seed)
+        self.drawn = drawn
         self.recipe, self.folder, self.device, self.step = recipe, folder, device, 0
         self.moving = False  # some weights are those of the next step already, others not
         self.model = build(recipe.arch, recipe.method, recipe.masked)
@@ -177,6 +180,9 @@ class _Run:
         if mine != theirs:
             odd = ", ".join(name for name in {**theirs, **mine} if mine.get(name) != theirs.get(name))
             raise UserError(f"{path}: belongs to a run with another recipe ({odd}); choose another folder or delete it")
+        if data.get("drawn", self.drawn) != self.drawn and team.leads():
+            print(f"{path}: the folders hold other files now than when it was written; clips differ from here on",
+                  file=sys.stderr)
         self.model.load_state_dict(data["model"])
         self.average.load_state_dict(data["average"])
         self.optimiser.load_state_dict(data["optimiser"])
@@ -297,9 +303,10 @@ class _Run:
         save_atomic({**data, **self.helper_states()}, self.folder / "checkpoint.pt")
 
     def helper_states(self) -> dict[str, dict]:
-        """What the next stage takes over beside the model."""
+        """What the next stage takes over beside the model, and the account of the files."""
         head = self.objective.segmentation
-        return {"segmentation": head.state_dict()} if head else {}
+        kept = {"segmentation": head.state_dict() if head else None, "drawn": self.drawn}
+        return {name: state for name, state in kept.items() if state}
 
 
 def _remaining(recipe: Recipe, step: int) -> Iterator[tuple[Phase, int, int]]:

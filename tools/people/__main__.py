@@ -108,7 +108,7 @@ def work(arguments: argparse.Namespace, letter: str, there, make) -> int:
         jobs.say(f"{tally.text()}; a fresh process goes on")
         os.execv(sys.executable, [sys.executable, "-m", "tools.people", *sys.argv[1:]])
     jobs.say(f"{arguments.out}: {tally.text()}")
-    return 0
+    return 1 if tally.failed else 0
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from bivm_ref.errors import UserError
 from bivm_ref.files import beside
 
+from .bones import BONES
 from .makehuman import Garment, read_garment, read_obj, read_skeleton, read_target, read_weights
 
 GET = ("get MakeHuman 1.2 or newer, https://github.com/makehumancommunity/makehuman with the garments of "
@@ -33,6 +34,8 @@ EXPRESSIONS = tuple(f"expression/units/caucasian/{name}" for name in (
     "mouth-corner-puller", "mouth-open", "eye-left-closure", "eye-right-closure",
     "eyebrows-left-up", "eyebrows-right-up", "eyebrows-left-down", "eyebrows-right-down"))
 LIPS = ("mouth/mouth-upperlip-volume-incr", "mouth/mouth-lowerlip-volume-incr")
+GROUPS = ("body", "helper-tights", "helper-skirt", "helper-l-eye", "helper-r-eye", "helper-upper-teeth",
+          "helper-lower-teeth")  # of the base mesh's faces, without which no figure can be made
 FACE = ("head", "nose", "mouth", "chin", "neck", "eyes", "ears")  # folders of small changes, drawn at random
 
 
@@ -129,7 +132,19 @@ def read_folder(data: Path, say=lambda text: None) -> Assets:
     garments = {path.stem: read_garment(path)
                 for kind in ("clothes", "eyebrows") for path in sorted((data / kind).glob("*/*.mhclo"))}
     check_indices(data, len(mesh.vertices), ends, garments)
-    return Assets(mesh.vertices, mesh.faces, np.array(mesh.groups), targets, parents, ends, weights, garments)
+    groups = np.array(mesh.groups)
+    return whole(Assets(mesh.vertices, mesh.faces, groups, targets, parents, ends, weights, garments), data)
+
+
+def whole(assets: Assets, source: Path) -> Assets:
+    """The assets, or UserError where the mesh, the skeleton or a target lacks what every figure is made of."""
+    groups = set(assets.face_groups.tolist())
+    lacking = [f"faces of the group {name}" for name in GROUPS if name not in groups]
+    lacking += [f"bone {name}" for name in BONES if name not in assets.parents]
+    lacking += [f"moves in the target {name}" for name in LIPS if not len(assets.targets.get(name, ((), ()))[0])]
+    if lacking:
+        raise UserError(f"{source}: has no {lacking[0]}; {GET}")
+    return assets
 
 
 def check_indices(source: Path, vertices: int, ends: dict, garments: dict[str, Garment]) -> None:
@@ -179,10 +194,10 @@ def read_prepared(path: Path) -> Assets:
             targets = {name: (index[a:b], move[a:b]) for name, a, b in zip(facts["targets"], ends, ends[1:])}
             garments = {name: Garment(**{key: file[f"garment{n}.{key}"] for key in Garment.__dataclass_fields__})
                         for n, name in enumerate(facts["garments"])}
-            return Assets(
+            return whole(Assets(
                 file["vertices"], file["faces"], np.array(facts["groups"])[file["face_group"]], targets,
                 facts["parents"], {name: tuple(pair) for name, pair in facts["ends"].items()},
-                file["weights"], garments)
+                file["weights"], garments), path)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(f"{path}: is no prepared file of this tool; {cure}") from error
 

@@ -39,7 +39,7 @@ def put_off() -> Iterator[None]:
     try:
         yield
     finally:
-        _state["put off"] = False
-    if _state["asked"]:
-        _state["asked"] = False
-        raise KeyboardInterrupt
+        asked = _state["asked"]
+        _state.update({"put off": False, "asked": False})
+        if asked:  # in place of whatever the block raised
+            raise KeyboardInterrupt

@@ -66,11 +66,11 @@ def run(out: Path, names: Iterable[str], there: Callable[[str], bool], make: Cal
         if tally.made + tally.failed == most:
             tally.unfinished = True
             return tally
-        touch(trying, "this seed was in work when the process ended\n")
         try:
+            touch(trying, "this seed was in work when the process ended\n")
             text = make(name)
         except (UserError, KeyboardInterrupt):
-            trying.unlink()
+            trying.unlink(missing_ok=True)
             raise
         except Exception as error:
             tally.failed += 1

@@ -91,7 +91,10 @@ def read_target(path: Path, vertices: int) -> tuple[np.ndarray, np.ndarray]:
     `vertices` is how many the base mesh has; a target of another mesh is refused.
     """
     indices, moves = [], []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    text = read_text(path)
+    if not text.strip():  # comments alone are a target that moves nothing, and there are such
+        raise UserError(f"{path}: is empty; fetch the file again")
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith(("#", '"')):
             continue

@@ -16,11 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .body import X, Y, Z, rotation, unit
+from .bones import FINGERS, NECK, SIDES, SPINE
 
-SIDES = (("L", 1), ("R", -1))  # the bones' suffix, and the sign of x on that side
-SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
-NECK = ("neck01", "neck02", "neck03", "head")
-FINGERS = [(finger, joint) for finger in "2345" for joint in "123"]  # MakeHuman's 1 is the thumb
 BLINK = 0.22  # seconds from open to open
 
 
