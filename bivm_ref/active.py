@@ -129,7 +129,7 @@ def read(path: Path = RESULTS) -> dict[str, dict]:
         raise UserError(f"{path}: no measured active shares there; {AGAIN}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error}); {AGAIN}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("networks"), dict):
         raise UserError(f"{path}: not a file of active shares (schema {SCHEMA}); {AGAIN}")
@@ -165,6 +165,8 @@ def find_problem(record: object) -> str | None:
             if not _is_share(table[scale]):
                 return f"the share at scale {scale} is {table[scale]!r}, not a number in [0, 1]"
     for held in record["shares"].values():
+        if not isinstance(held, dict):
+            return f"a share is {held!r:.40}, and not a mean with its interval"
         between = held.get("interval")
         if between is not None and not (isinstance(between, list) and list(map(_is_share, between)) == [True, True]):
             return f"{between!r:.40} is no interval of shares"

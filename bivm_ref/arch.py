@@ -100,6 +100,8 @@ class Arch:
         if len(self.stages) != 3 or len(self.decoder) != 3:
             raise ValueError("an Arch has three stages (f2, f3, f4) and three decoder widths (d3, d2, d1)")
         width = self.stem
+        if not isinstance(self.name, str) or not all(self.stages):
+            raise ValueError("an Arch has a name, and blocks in every stage")
         for blocks in self.stages:
             for i, block in enumerate(blocks):
                 if block.cin != width:

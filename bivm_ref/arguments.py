@@ -75,7 +75,7 @@ def engine_size(text: str) -> int | str:
 
 def size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
+    if not (width.isdecimal() and height.isdecimal() and len(text) < 12 and min(int(width), int(height)) >= 16):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; write 256x144, at least 16x16")
     return int(width), int(height)
 

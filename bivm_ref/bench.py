@@ -198,7 +198,8 @@ def run(job: Job, tick: Callable[[str], None] = lambda what: None) -> dict:
             raise
     if process.returncode or not result.exists():
         last = (errors.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"bench: measuring {what} ended early ({last.removeprefix('bivm_ref.errors.UserError: ')})")
+        raise UserError(f"bench: measuring {what} ended early ({last.removeprefix('bivm_ref.errors.UserError: ')}); "
+                        "choose smaller --sizes, or close other programs")
     return json.loads(result.read_text(encoding="utf-8"))
 
 

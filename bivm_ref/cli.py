@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import os
 import sys
-import warnings
-from collections.abc import Callable
 
 from .arguments import (
     all_or_positive,
@@ -27,7 +24,7 @@ from .arguments import (
     threads,
     whole,
 )
-from .errors import UserError
+from .reporting import run_and_report
 
 COLOURS = "a colour (white, '#00b140') or an image file"
 
@@ -36,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but a mistake is one line, as everywhere else here."""
 
     def error(self, message: str):
-        print(f"bivm-ref: error: {message}; see {self.prog} --help", file=sys.stderr)
+        print(f"bivm-ref: error: {' '.join(message.split())}; see {self.prog} --help", file=sys.stderr)
         sys.exit(2)
 
 
@@ -51,30 +48,6 @@ def main(argv: list[str] | None = None) -> int:
         return getattr(room, args.command)(args)
 
     return run_and_report(work)
-
-
-def run_and_report(work: Callable[[], int | None], name: str = "bivm-ref") -> int:
-    """Do the work; answer a mistake with one line on stderr that begins with `name`. Returns the exit code."""
-    try:
-        with warnings.catch_warnings():
-            if not sys.warnoptions:
-                warnings.simplefilter("ignore")  # a library's remarks to programmers; python -W shows them
-            return work() or 0
-    except UserError as error:
-        return _fail(str(error), name)
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return 130
-    except MemoryError:
-        return _fail("out of memory; close other programs, or pass smaller frames", name)
-    except BrokenPipeError:  # the reader of our output went away: `bivm-ref info | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-
-
-def _fail(message: str, name: str) -> int:
-    print(f"{name}: error:", " ".join(message.split()), file=sys.stderr)
-    return 2
 
 
 # -- the arguments ------------------------------------------------------------------------------------------
@@ -157,6 +130,7 @@ def _evaluate(commands) -> None:
     p.add_argument("--fast", action="store_true", help="leave out Grad and Conn, the slow ones")
     p.add_argument("--iou", action="store_true", help="the overlap of alpha > 0.5, too")
     p.add_argument("--worst", metavar="FILE", help="write a picture of the ten worst frames, one of a clip")
+    p.add_argument("--overwrite", action="store_true", help="replace that picture")
     p.add_argument("--variant", choices=("ours", "rvm", "both"), default="ours",
                    help="whose definitions of Grad, dtSSD and the foreground's error (ours)")
     engine_options(p)

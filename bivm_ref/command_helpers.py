@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import tempfile
 from pathlib import Path
 
 from .errors import UserError
@@ -13,13 +15,13 @@ def frame_text(count: int) -> str:
 
 
 def print_json(data) -> None:
-    """Strict JSON: a figure that is not a number (dtSSD of one frame) becomes null."""
+    """Strict JSON: a figure that is not a number (dtSSD of one frame), or not finite, becomes null."""
     def clean(x):
         if isinstance(x, dict):
             return {key: clean(value) for key, value in x.items()}
         if isinstance(x, (list, tuple)):
             return [clean(value) for value in x]
-        return None if isinstance(x, float) and x != x else x
+        return None if isinstance(x, float) and not math.isfinite(x) else x
 
     print(json.dumps(clean(data), indent=2, allow_nan=False))
 
@@ -48,6 +50,12 @@ def check_new_file(path: Path, overwrite: bool) -> None:
         raise UserError(f"{path}: exists already; choose another name or add --overwrite")
     if not path.parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.parent}; make it, or choose another name")
+    try:  # permission bits mislead: create a file and see
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: nothing can be written in {path.parent} ({error.strerror}); choose another folder"
+                        ) from error
 
 
 def clip_source(args, mix: tuple[float, float] = (0.35, 0.65)):

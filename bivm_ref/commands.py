@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 from .command_helpers import check_new_file, frame_text, need_chart, print_json
 from .errors import UserError
+from .files import beside
 
 
 def matte(args) -> int:
@@ -90,7 +92,7 @@ def info(args) -> None:
 def evaluate(args) -> None:
     from . import evaluate as library
     from .matte import load_engine
-    from .video import IMAGE_SUFFIXES, ImageWriter
+    from .video import IMAGE_SUFFIXES, ImageWriter, check_output
     from .worst import Worst
 
     if [args.folder, args.procedural, args.people].count(None) != 2:
@@ -99,8 +101,10 @@ def evaluate(args) -> None:
         raise UserError("evaluate: --people and --scenes go together; give both folders")
     if args.procedural is None and (args.wild or args.first_seed is not None):
         raise UserError("evaluate: --wild and --first-seed choose procedural clips; add --procedural N")
-    if args.worst is not None and Path(args.worst).suffix.lower() not in IMAGE_SUFFIXES:
-        raise UserError(f"{args.worst}: --worst writes a picture; name a file that ends in .png or .jpg")
+    if args.worst is not None:
+        if Path(args.worst).suffix.lower() not in IMAGE_SUFFIXES:
+            raise UserError(f"{args.worst}: --worst writes a picture; name a file that ends in .png or .jpg")
+        check_output(args.worst, args.overwrite)
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
     worst = Worst() if args.worst is not None else None
     how = {"fast": args.fast, "progress": True, "variant": args.variant, "overlap": args.iou, "worst": worst}
@@ -111,32 +115,43 @@ def evaluate(args) -> None:
         rows = library.evaluate_people(args.people, args.scenes, engine, **how)
     else:
         rows = library.evaluate_folder(args.folder, engine, **how)
-    if worst is not None:
-        with ImageWriter(Path(args.worst)) as writer:
-            writer.write(worst.sheet())
     sets, mean = library.set_means(rows), library.mean_row(rows)
     if args.json:
         print_json({"clips": rows, "sets": sets, "mean": mean})
     else:
         print(library.table([*rows, *sets, mean]))
+    if worst is not None:
+        with ImageWriter(Path(args.worst)) as writer:
+            writer.write(worst.sheet())
 
 
 def clips(args) -> None:
+    from .clips import HELD_OUT
     from .command_helpers import clip_source
+    from .matte import Sequence, remove_frames
     from .sheet import contact_sheet
-    from .video import ImageFolderWriter, ImageWriter, check_output
+    from .video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, ImageWriter, check_output
 
     out = check_output(args.output, args.overwrite)
+    if out.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
+        raise UserError(f"{out}: clips are folders of images; name a folder, without {out.suffix}")
+    if args.seed + args.count > HELD_OUT.start:
+        raise UserError(f"seed {args.seed + args.count - 1}: held out for validation; end below {HELD_OUT.start:,}")
     mix, (width, height), rows = clip_source(args), args.size, []
     for i in range(args.count):
         clip = mix.clip(args.seed + i, args.frames, height, width)
         alpha = (clip.alpha * 255).round().astype("uint8")
         for name, frames in (("fgr", clip.foreground), ("pha", alpha), ("com", clip.frames)):
-            with ImageFolderWriter(out / f"{i:04d}" / name) as writer:
+            with Sequence(out / f"{i:04d}" / name) as writer:
                 for frame in frames:
                     writer.write(frame)
         middle = args.frames // 2
         rows.append((f"{i:04d}  {clip.name}", [clip.frames[middle], alpha[middle], clip.foreground[middle]]))
+    for left in (folder for folder in out.iterdir() if re.fullmatch(r"\d{4,}", folder.name)):
+        if int(left.name) >= args.count:  # of what --overwrite found there; else it would be taken for a clip of these
+            for name in ("com", "pha", "fgr"):
+                if (left / name).is_dir():
+                    remove_frames(left / name)
     with ImageWriter(out / "contact_sheet.png") as writer:
         writer.write(contact_sheet(("frame", "alpha", "foreground"), rows))
     print(f"{args.count} clips of {args.frames} frames -> {out}")
@@ -182,7 +197,8 @@ def bench(args) -> None:
     if args.chart:
         from . import viz
 
-        viz.bench_chart(report).savefig(args.chart)
+        with beside(Path(args.chart), "choose another place with --chart") as part:
+            viz.bench_chart(report).savefig(part, format=Path(args.chart).suffix[1:].lower())
 
 
 def cost(args) -> None:

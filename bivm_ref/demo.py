@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from . import evaluate, machine
-from .cli import run_and_report
 from .errors import UserError
 from .images import image_paths, read_image
 from .matte import matte
 from .packed import PackedBiVM, weights
+from .reporting import run_and_report
 from .sheet import contact_sheet
 from .video import ImageWriter
 

@@ -9,6 +9,7 @@ compares with nobody's, so whatever is missing or wrong is refused.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,30 @@ def clip_folders(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; give a folder of clips, each with com/ and pha/")
-    found = {pha.parent for pha in [root / "pha", *root.rglob("*/pha")] if pha.is_dir()}
+    inside = list(_folders(root))
+    found = {folder.parent for folder in inside if folder.name == "pha"}
     if not found:
         raise UserError(f"{root}: no clip in it; a clip is a folder with com/ (or com.mp4) and pha/")
-    for com in sorted([root / "com", *root.rglob("*/com")]):
-        if com.is_dir() and com.parent not in found:
+    for com in sorted(folder for folder in inside if folder.name == "com"):
+        if com.parent not in found:
             raise UserError(f"{com.parent / 'pha'}: missing; every clip needs its alphas, so add them or remove {com}")
     return sorted(found, key=lambda clip: natural_key(clip.as_posix()))
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Every folder below `root`, behind links too, each once. UserError for one that cannot be looked into."""
+    def refuse(error: OSError):
+        raise UserError(f"{error.filename}: cannot be looked into ({error.strerror}); change its permissions, or "
+                        "take it out of the set") from error
+
+    seen = set()
+    for folder, inside, _ in os.walk(root, onerror=refuse, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back
+            inside.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder) / name for name in inside)
 
 
 def clip_name(clip: Path, root: Path) -> str:

@@ -4,13 +4,17 @@ import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from .errors import UserError
 from .video_out import IMAGE_SUFFIXES
 
 END_MARK = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}  # a file that was cut off lacks it
 TAIL = 1024  # bytes at the end among which the mark is looked for: some cameras write a few more behind it
+TURNED = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+          8: Image.Transpose.ROTATE_90}  # EXIF's orientations, and what makes them upright
+SWAPPED = (5, 6, 7, 8)  # of these, width and height change places
 MAX_PIXELS = 64_000_000  # per frame; 8K video has 33 million. A frame of this size takes 192 MB as RGB
 
 
@@ -33,7 +37,8 @@ def read_image(path) -> np.ndarray:
     """
     with _open_image(path) as image:
         try:
-            return _to_rgb(ImageOps.exif_transpose(image), path)
+            turned = image.transpose(TURNED[way]) if (way := _orientation(image)) in TURNED else image
+            return _to_rgb(turned, path)
         except UserError:
             raise
         except Exception as error:
@@ -43,10 +48,17 @@ def read_image(path) -> np.ndarray:
 def image_size(path) -> tuple[int, int]:
     """(width, height) as `read_image` will give it, from the header alone."""
     with _open_image(path) as image:
+        return image.size[::-1] if _orientation(image) in SWAPPED else image.size
+
+
+def _orientation(image) -> int:
+    """EXIF's orientation, 1 to 8; 1, upright, where there is none or it cannot be read."""
+    try:
         # PNG keeps EXIF in front or behind the pixels; asking for the latter would decode the picture.
         exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-        turned = exif.get(0x0112, 1) >= 5  # orientations 5 to 8 swap width and height
-        return image.size[::-1] if turned else image.size
+        return exif.get(0x0112, 1)
+    except Exception:  # the picture is whole all the same
+        return 1
 
 
 def sound_size(path: Path) -> tuple[int, int] | None:
@@ -67,6 +79,8 @@ def _open_image(path):
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         image = Image.open(path)
+    except PermissionError as error:
+        raise UserError(f"{path}: may not be read (permission denied); change its permissions") from error
     except Exception as error:  # decoders raise nearly anything on broken bytes
         raise unreadable(path) from error
     finally:

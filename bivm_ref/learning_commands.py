@@ -180,7 +180,8 @@ def export(args) -> None:
 
 def compare(args) -> None:
     if (args.out is None) == (args.show is None):
-        raise UserError("compare: give --out DIR to train and measure, or --show FILE to see results")
+        raise UserError("compare: does one of two things; give --out DIR to train and measure, or --show FILE to see "
+                        "results")
     if args.show:
         return _show_comparison(Path(args.show), None, args.json)
     need_torch("compare")

@@ -144,7 +144,11 @@ def plan(reader: FrameReader, out, background: str | None = None, only: str | No
         raise UserError(f"{out}: {suffix} is not written; end it in one of {' '.join(VIDEO_SUFFIXES)}")
     as_png = reader.kind in ("folder", "image") if png is None else png
     ending = ".mp4" if not as_png else ".png" if reader.kind == "image" else ""
-    return {name: out / f"{name}{ending}" for name in PRODUCTS if only in (None, name)}
+    paths = {name: out / f"{name}{ending}" for name in PRODUCTS if only in (None, name)}
+    for path in paths.values():
+        if path.exists() and path.is_dir() != (ending == ""):
+            raise UserError(f"{path}: stands in the way of the output of that name; remove it, or choose another OUT")
+    return paths
 
 
 def finish(alpha: np.ndarray, foreground: np.ndarray, backdrop: np.ndarray | None,
@@ -174,11 +178,13 @@ def read_background(background: str, size: tuple[int, int]) -> np.ndarray:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"{path}: no such background image; check the spelling")
     try:
-        colour = ImageColor.getrgb(background)[:3]
+        colour = np.array(ImageColor.getrgb(background)[:3])
+        if colour.max() > 255:
+            raise ValueError("over 255")
     except ValueError as error:
         raise UserError(f"{background}: neither a colour nor an image file; "
                         "write a colour as white or '#00b140'") from error
-    return np.broadcast_to(np.array(colour, np.uint8), (size[1], size[0], 3))
+    return np.broadcast_to(colour.astype(np.uint8), (size[1], size[0], 3))
 
 
 def _refuse_own_input(source, paths: dict[str, Path]) -> None:
@@ -186,7 +192,7 @@ def _refuse_own_input(source, paths: dict[str, Path]) -> None:
     if not source.exists():
         return  # a webcam
     for path in paths.values():
-        if path.resolve() == source.resolve():
+        if os.path.realpath(path) == os.path.realpath(source):  # Path.resolve raises on a link to itself
             raise UserError(f"{path}: is the input itself; choose another name for the output")
 
 
@@ -196,10 +202,17 @@ def _writer(path: Path, reader: FrameReader):
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return VideoWriter(path, reader.fps or FOLDER_RATE, reader.size)
-    return ImageWriter(path) if suffix in IMAGE_SUFFIXES else _Sequence(path)
+    return ImageWriter(path) if suffix in IMAGE_SUFFIXES else Sequence(path)
 
 
-class _Sequence(ImageFolderWriter):
+def remove_frames(folder: Path) -> None:
+    """Remove 0000.png and so on; other files stay."""
+    for old in folder.iterdir():
+        if re.fullmatch(r"\d{4,}\.png", old.name):
+            old.unlink()
+
+
+class Sequence(ImageFolderWriter):
     """A folder of PNGs that gets its name when it is complete, like a video file. Frames of a longer clip
     that was there before are removed; other files stay."""
 
@@ -213,9 +226,7 @@ class _Sequence(ImageFolderWriter):
                 os.replace(self.folder, self.final)
                 return
             if self.count:
-                for old in self.final.iterdir():
-                    if re.fullmatch(r"\d{4,}\.png", old.name):
-                        old.unlink()
+                remove_frames(self.final)
                 for new in self.folder.iterdir():
                     os.replace(new, self.final / new.name)
         except OSError as error:

@@ -9,6 +9,7 @@ rather too narrow than too wide (notebook 10 counts how often it holds the truth
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,11 @@ def load(path: str | Path) -> list[dict]:
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
         rows = [row for line in lines if (row := _row(line)) is not None]
-        assert (rows or not lines) and all({"arm", "seed", "MAD"} <= set(row) for row in rows)
+        assert (rows or not lines) and all(map(_is_row, rows))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; bivm-ref compare writes it") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: is a folder; name the results.jsonl in it") from error
     except (AssertionError, TypeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not the results of a comparison; bivm-ref compare writes them") from error
     if not rows:
@@ -55,6 +58,15 @@ def _row(line: str) -> dict | None:
         return json.loads(line)
     except json.JSONDecodeError:
         return None
+
+
+def _is_row(row: object) -> bool:
+    """Whether it has every figure of every clip, numbers all (NaN where a clip has none)."""
+    if not (isinstance(row, dict) and isinstance(row.get("arm"), str) and isinstance(row.get("seed"), int)):
+        return False
+    figures = [row.get(name) for name in FIGURES]
+    return (all(isinstance(values, list) and len(values) == len(figures[0]) > 0 for values in figures)
+            and all(isinstance(x, (int, float)) and abs(x) != math.inf for values in figures for x in values))
 
 
 def by_arm(rows: list[dict], figure: str) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from .errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif")  # what VideoWriter writes
+LARGEST_SIDE = {".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
 _CONTAINER = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".gif": "gif"}
 # A full disk, a file over the allowed size, a spent quota: one mistake, one cure (Windows lacks the last).
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -37,7 +38,7 @@ def check_output(path, overwrite: bool = False) -> Path:
     wants_file = path.suffix.lower() in VIDEO_SUFFIXES + IMAGE_SUFFIXES
     if wants_file and path.is_dir():
         raise UserError(f"{path}: a folder of that name exists; choose another name for the output file")
-    if not wants_file and path.is_file():
+    if not wants_file and path.exists() and not path.is_dir():
         raise UserError(f"{path}: a file of that name exists where a folder is to be written; choose another "
                         f"name, or end it in {' '.join(VIDEO_SUFFIXES)}")
     if not overwrite and path.exists() and (wants_file or any(path.iterdir())):
@@ -221,7 +222,10 @@ class ImageWriter(_Writer):
 
 def _save_image(frame, path):
     frame = _checked(frame, None, image=True)
-    temporary = _hidden(path)
+    temporary, limit = _hidden(path), LARGEST_SIDE.get(path.suffix.lower(), 2**31)
+    if max(frame.shape[:2]) > limit:
+        raise UserError(f"{path}: {path.suffix} holds at most {limit:,} pixels a side, and this image is "
+                        f"{frame.shape[1]}x{frame.shape[0]}; write a .png")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         kind = Image.registered_extensions()[path.suffix.lower()]

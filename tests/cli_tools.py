@@ -61,8 +61,8 @@ def start(*words, before: str = "", **options) -> subprocess.Popen:
     """`bivm-ref words` in a process of its own; `before` is Python that runs there first."""
     code = f"{before}\nimport sys\nfrom bivm_ref.cli import main\nsys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env=environment, **options)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], text=True, env=environment, **options)
 
 
 def tree(folder: Path) -> list[str]:

@@ -25,11 +25,11 @@ import torch
 from PIL import Image
 
 from bivm_ref import held_out_people, metrics
-from bivm_ref.cli import run_and_report
 from bivm_ref.clips import Clip
 from bivm_ref.evaluation_sets import clip_files, read_pairs
 from bivm_ref.learn.evaluate import predict
 from bivm_ref.learn.train import Phase, Recipe, train
+from bivm_ref.reporting import run_and_report
 from bivm_ref.takes import Odds, Takes
 
 ROOT = Path(__file__).resolve().parent.parent

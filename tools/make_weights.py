@@ -35,7 +35,6 @@ import torch
 
 from bivm_ref import cost
 from bivm_ref import evaluate as ground
-from bivm_ref.cli import run_and_report
 from bivm_ref.clips import ClipMix, procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
@@ -45,6 +44,7 @@ from bivm_ref.learn.train import Phase, Recipe, train
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import fold
 from bivm_ref.packed import PackedBiVM, weights
+from bivm_ref.reporting import run_and_report
 from bivm_ref.takes import Odds, Takes
 
 ROOT = Path(__file__).resolve().parent.parent

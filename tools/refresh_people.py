@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from bivm_ref import claims_data, evaluate
-from bivm_ref.cli import run_and_report
 from bivm_ref.files import beside
 from bivm_ref.matte import load_engine
+from bivm_ref.reporting import run_and_report
 from bivm_ref.video import ImageWriter
 from bivm_ref.worst import Worst
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bivm_ref import results, viz
-from bivm_ref.cli import run_and_report
+from bivm_ref.reporting import run_and_report
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "data_samples" / "results" / "compare_small.jsonl"

@@ -198,7 +198,7 @@ def read(out: Path, stamp: dict) -> list[dict]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if any(row[key] != value for key, value in stamp.items()):
+        if not isinstance(row, dict) or any(row.get(key, "") != value for key, value in stamp.items()):
             raise UserError(f"{path}: holds runs of another protocol or from other weights; choose another folder, or "
                             "the same settings")
         rows.append(row)

@@ -91,12 +91,12 @@ def load_model(path: str | Path) -> BiVM | RVM:
     data = load_state(path)
     if not isinstance(data, dict) or "recipe" not in data or "model" not in data:
         raise UserError(f"{path}: holds no model; give the model.pt that `bivm-ref train` wrote")
-    model = build_from(data["recipe"])
     try:
+        model = build_from(data["recipe"])
         load_weights(model, data["model"])
-    except RuntimeError as error:
-        raise UserError(f"{path}: was trained with another architecture than this version's "
-                        f"{data['recipe']['arch']!r}; train again") from error
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: was trained with another architecture than this version knows "
+                        f"({type(error).__name__}); train again") from error
     return model.eval()
 
 
@@ -110,5 +110,5 @@ def load_bivm(path: str | Path) -> BiVM:
 
 def trained_size(recipe: dict) -> int:
     """Longer side, in pixels, of the largest frames that the network itself was trained at (not the refiner's)."""
-    sizes = [max(p["width"], p["height"]) for p in recipe["phases"] if not p["refine"]]
+    sizes = [max(p["width"], p["height"]) for p in recipe.get("phases", ()) if not p["refine"]]
     return max(sizes, default=512)

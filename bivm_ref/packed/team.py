@@ -13,6 +13,7 @@ A team is formed at the second frame of a clip and dismissed at its end. Where t
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import os
 import signal
@@ -142,6 +143,7 @@ class Team:
     def _follow(self, begin: int, frame: Callable[[], object]) -> None:
         """A member's whole life. It never returns into the program that it was forked from."""
         try:
+            gc.freeze()  # what the leader left as garbage (a decoder, say) has threads that do not exist here
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the leader's business
             self._leader = os.getppid()
             while os.read(begin, 1):

@@ -167,7 +167,7 @@ def load(path: str | Path) -> tuple[Arch, dict[str, np.ndarray], dict]:
         stored = parse(data)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: damaged safetensors file ({_one_line(error)}); export it again") from error
-    metadata = header.get("__metadata__", {})
+    metadata = header.get("__metadata__") or {}
     arch = _check_metadata(path, metadata)
     if problem := find_problem(file_schema(arch), stored):
         raise UserError(f"{path}: {problem}; export the network again (bivm-ref export)")
@@ -175,7 +175,7 @@ def load(path: str | Path) -> tuple[Arch, dict[str, np.ndarray], dict]:
     for key in ("provenance", "figures"):
         try:
             records[key] = json.loads(metadata.get(key, ""))
-        except ValueError:
+        except (ValueError, RecursionError):
             records[key] = None
         if not isinstance(records[key], dict):
             raise UserError(f"{path}: its {key} record is not a JSON object; export the network again")
