@@ -45,6 +45,12 @@ def read_image(path) -> np.ndarray:
             raise unreadable(path) from error
 
 
+def image_count(path) -> int:
+    """How many pictures the file holds: more than one if it is animated or has pages."""
+    with _open_image(path) as image:
+        return getattr(image, "n_frames", 1)
+
+
 def image_size(path) -> tuple[int, int]:
     """(width, height) as `read_image` will give it, from the header alone."""
     with _open_image(path) as image:

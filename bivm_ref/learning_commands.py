@@ -192,7 +192,7 @@ def compare(args) -> None:
     if args.steps:
         protocol = library.dataclasses.replace(protocol, steps=args.steps)
     arms = [arm.strip() for arm in args.arms.split(",")] if args.arms else list(library.ARMS)
-    library.compare(folder(args.out), arms, range(args.seeds), protocol, args.init, args.jobs,
+    library.compare(Path(args.out), arms, range(args.seeds), protocol, args.init, args.jobs,
                     keep_clips=args.keep_clips)
     return _show_comparison(Path(args.out) / "results.jsonl", Path(args.out), args.json)
 

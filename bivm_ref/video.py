@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from .errors import UserError
-from .images import MAX_PIXELS, image_paths, image_size, read_image, too_large
+from .images import MAX_PIXELS, image_count, image_paths, image_size, read_image, too_large
 from .video_out import (
     BT709,
     IMAGE_SUFFIXES,
@@ -80,7 +80,8 @@ def open_frames(path) -> FrameReader:
         raise UserError(f"{path}: the file is empty (0 bytes); copy or record it again")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         image = read_image(path)
-        return FrameReader("image", None, (image.shape[1], image.shape[0]), 1, lambda warnings: iter([image]))
+        size = image.shape[1], image.shape[0]
+        return FrameReader("image", None, size, 1, lambda warnings: _one(image, path, warnings))
     return _open_video(path)
 
 
@@ -114,6 +115,12 @@ def _container(path):
         container.close()
         raise too_large(path, stream.width, stream.height)
     return container
+
+
+def _one(image, path, warnings):
+    if (held := image_count(path)) > 1:  # an animated WebP or PNG, a TIFF of several pages
+        warnings.append(f"{path}: holds {held} pictures, of which the first was taken; make a video or a folder of it")
+    yield image
 
 
 def _video_frames(path, warnings):

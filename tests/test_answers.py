@@ -140,6 +140,16 @@ def test_pictures_of_every_orientation_stand_upright(tmp_path, orientation):
     assert np.array_equal(found, np.asarray(true)) and image_size(tmp_path / "a.png") == found.shape[1::-1]
 
 
+def test_more_than_one_picture_in_a_file_is_said(tmp_path, capfd, weights):
+    first, second = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "two.webp", save_all=True, append_images=[second])
+    code, _, err = run(capfd, "matte", tmp_path / "two.webp", tmp_path / "x.png", "--weights", weights, "--size", 64)
+    assert code == 0 and err.count("\n") == 1 and "warning" in err and "holds 2 pictures, of which the first" in err
+    first.save(tmp_path / "one.webp")
+    code, _, err = run(capfd, "matte", tmp_path / "one.webp", tmp_path / "y.png", "--weights", weights, "--size", 64)
+    assert code == 0 and err == ""
+
+
 def test_formats_have_a_largest_side(tmp_path):
     for name, side in (("a.webp", 17000), ("a.jpg", 66000)):
         with pytest.raises(UserError, match=f"{name}: .* pixels a side, and this image is {side}x16; write a .png"):
