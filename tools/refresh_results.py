@@ -47,6 +47,11 @@ def block(rows: list[dict]) -> str:
         if {"bivm", arm} <= set(arms):
             lines.append(said(rows, f"{results.LABELS[arm][0].upper()}{results.LABELS[arm][1:]}", arm, "bivm",
                               "the whole BiVM's"))
+    unpaid = [arm for arm in results.PARTS
+              if {"bivm", arm} <= set(arms) and results.ratio(rows, arm, "bivm")["low"] <= 1]
+    if unpaid:
+        names = ", ".join(results.LABELS[arm].removeprefix("ours − ") for arm in unpaid)
+        lines += ["", f"Not shown to pay here, since these intervals hold 1 or lie below it: {names}."]
     if AGAIN.exists():
         lines += ["", once_more(rows, results.load(AGAIN))]
     return "\n".join(lines)
