@@ -24,7 +24,7 @@ def folders(tmp_path):
         (tmp_path / place).mkdir(parents=True)
         for name in names:
             Image.fromarray(still, "RGBA").save(tmp_path / place / name)
-    for place, name in (("scenes", "b000010.jpg"), ("held/scenes", "b000004.jpg"), ("photos", "sea.jpg")):
+    for place, name in (("scenes", "b000010.jpg"), ("held/scenes", "b000003.jpg"), ("photos", "sea.jpg")):
         (tmp_path / place).mkdir(parents=True)
         Image.new("RGB", (96, 64), (20, 90, 160)).save(tmp_path / place / name)
     where = {"people": "people", "moving": "clips", "scenes": "scenes", "photos": "photos", "held-out": "held",
