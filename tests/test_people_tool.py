@@ -25,8 +25,10 @@ from bivm_ref.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-NAMES = "makehuman assets body motion hair garments person figure render rooms jobs interrupts sheet __main__".split()
-makehuman, assets, body, motion, hair, garments, person, figure, render, rooms, jobs, interrupts, sheet, command = (
+NAMES = ("makehuman assets body motion hair garments person figure render rooms outdoors outdoor_things jobs "
+         "interrupts sheet __main__").split()
+(makehuman, assets, body, motion, hair, garments, person, figure, render, rooms, outdoors, outdoor_things, jobs,
+ interrupts, sheet, command) = (
     importlib.import_module(f"tools.people.{name}") for name in NAMES)
 
 
@@ -441,6 +443,71 @@ def test_a_room_has_a_window_and_keeps_within_its_walls(seed):
     assert not np.array_equal(rooms.draw_room(seed + 100).eye, room.eye)
 
 
+# ── outdoors ─────────────────────────────────────────────────────────────────────────────────
+
+def edges_of(faces):
+    """How often every edge occurs, by its two corners; a quad whose last corners are one is a triangle."""
+    count = {}
+    for face in faces.tolist():
+        corners = face[:3] if face[2] == face[3] else face
+        for pair in zip(corners, corners[1:] + corners[:1]):
+            key = tuple(sorted(pair))
+            count[key] = count.get(key, 0) + 1
+    return count
+
+
+@pytest.mark.parametrize("way", [(0, 0, 2), (0, 3, 0), (1, 1, 1)])
+def test_a_limb_is_a_closed_cone_between_its_ends(way):
+    kit, start = rooms.Kit(), np.array([1.0, 2, 3])
+    outdoor_things.limb(kit, start, start + way, 0.5, 0.25, (1, 0, 0))
+    points, faces, _ = kit.meshes()["plain"]
+    assert set(edges_of(faces).values()) == {2}  # watertight: every edge belongs to two faces
+    unit = np.array(way) / np.linalg.norm(way)
+    height = (points - start) @ unit
+    radius = np.linalg.norm(points - start - height[:, None] * unit, axis=1)
+    n = outdoor_things.SIDES
+    np.testing.assert_allclose(height, [0] * n + [np.linalg.norm(way)] * n + [0, np.linalg.norm(way)], atol=1e-12)
+    np.testing.assert_allclose(radius, [0.5] * n + [0.25] * n + [0, 0], atol=1e-7)
+
+
+def test_a_tapered_box_is_drawn_in_above():
+    kit = rooms.Kit()
+    outdoor_things.tapered(kit, (0, 0, 0), (4, 2, 1), (0.5, 0.25), (1, 1, 1))
+    points, _, _ = kit.meshes()["plain"]
+    below, above = points[points[:, 2] == 0], points[points[:, 2] == 1]
+    assert below.min(axis=0).tolist() == [0, 0, 0] and below.max(axis=0).tolist() == [4, 2, 0]
+    assert above.min(axis=0).tolist() == [0.5, 0.25, 1] and above.max(axis=0).tolist() == [3.5, 1.75, 1]
+
+
+def test_rows_face_the_camera():
+    for way, out in (((1, 0), (0, -1)), ((0, 1), (1, 0)), ((0, -1), (-1, 0))):  # at the back, on the left, on the right
+        place = outdoors.facing((5, 6, 0), way)
+        assert (place @ [1, 0, 0, 1])[:2].tolist() == [5 + way[0], 6 + way[1]]
+        assert (place @ [0, 1, 0, 1])[:2].tolist() == [5 + out[0], 6 + out[1]]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_place_outdoors_is_whole_and_leaves_the_camera_free(seed):
+    seen, again = outdoors.draw_outdoors(seed), outdoors.draw_outdoors(seed)
+    assert seen.kind in outdoors.PLACES and set(seen.meshes) <= set(rooms.MATERIALS)
+    for name, (points, faces, colours) in seen.meshes.items():
+        assert np.array_equal(points, again.meshes[name][0]) and len(colours) == len(faces)
+        assert np.isfinite(points).all() and faces.min() == 0 and faces.max() == len(points) - 1, name
+        assert (colours >= 0).all() and points[:, 2].min() > -1.0, name  # low twigs may end in it
+        # Nothing but the ground is nearer than a person who stands at a metre.
+        near = np.linalg.norm(points - seen.eye, axis=1) < 1.0
+        assert not near.any(), name
+    assert seen.aim[1] > seen.eye[1] and 0 <= seen.sky.clouds <= 1 and seen.sky.strength > 0
+
+
+def test_all_kinds_of_places_and_hours_occur():
+    seen = [outdoors.draw_outdoors(seed) for seed in range(40)]
+    assert {place.kind for place in seen} == set(outdoors.PLACES)
+    assert any("glow" in place.meshes for place in seen) and {place.aperture is None for place in seen} == {True, False}
+    suns = np.array([place.sky.sun for place in seen])
+    assert (suns < 0.05).any() and (suns > 2).any()  # nights and bright days
+
+
 # ── from two passes to a picture ─────────────────────────────────────────────────────────────
 
 def test_alpha_is_the_second_pass_and_colour_bleeds_outwards():
@@ -616,11 +683,11 @@ def fake_blender(monkeypatch):
 
     monkeypatch.setattr(command, "require_blender", lambda: "4.2.0")
     monkeypatch.setattr(render, "render_frame", render_frame)
-    stage, room_stage = types.ModuleType("tools.people.stage"), types.ModuleType("tools.people.room_stage")
+    stage, place_stage = types.ModuleType("tools.people.stage"), types.ModuleType("tools.people.place_stage")
     stage.frame_shot = lambda view, frame: None
-    room_stage.render_room = lambda room, width, height, *_: np.zeros((height, width, 3), np.uint8)
+    place_stage.render_place = lambda seen, width, height, *_: np.zeros((height, width, 3), np.uint8)
     monkeypatch.setitem(sys.modules, "tools.people.stage", stage)
-    monkeypatch.setitem(sys.modules, "tools.people.room_stage", room_stage)
+    monkeypatch.setitem(sys.modules, "tools.people.place_stage", place_stage)
     return renders
 
 
@@ -631,6 +698,18 @@ def test_scenes_from_the_command_line(tmp_path, fake_blender, capsys):
     assert {path.name: Image.open(path).size for path in tmp_path.glob("*.jpg")} == {
         "b000010.jpg": (64, 36), "b000011.jpg": (64, 36)}
     assert sheet.check(tmp_path) == []  # no alpha is asked of a scene
+
+
+@pytest.mark.parametrize("kind", ["rooms", "outdoors", "both"])
+def test_scenes_are_of_the_kind_asked_for(kind, tmp_path, fake_blender, capsys):
+    words = ["scene", "--out", str(tmp_path), "--size", "64", "--start", "10", "--count", "6", "--kind", kind]
+    assert command.main(words) == 0
+    found = [line.split(": ")[1].split(",")[0] for line in capsys.readouterr().out.splitlines() if line[0] == "b"]
+    inside = [name == "room" for name in found]
+    assert len(found) == 6 and set(found) <= {"room", *outdoors.PLACES}
+    assert set(inside) == {"rooms": {True}, "outdoors": {False}, "both": {True, False}}[kind]
+    refused = command.main([*words[:-1], "rooms" if kind != "rooms" else "both"])
+    assert refused == 2 and "ERROR" in capsys.readouterr().err  # a folder holds pictures of one kind
 
 
 def test_person_and_clip_from_the_command_line(mannequin, tmp_path, fake_blender, capsys):

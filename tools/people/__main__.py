@@ -81,20 +81,24 @@ def make_people(arguments: argparse.Namespace) -> int:
 def make_scenes(arguments: argparse.Namespace) -> int:
     """`scene`: an opaque background of every seed, 16:9."""
     require_blender()
-    from .room_stage import render_room
+    from .outdoors import draw_outdoors
+    from .person import stream
+    from .place_stage import render_place
     from .rooms import draw_room
 
-    jobs.claim(arguments.out, {"size": arguments.size, "samples": arguments.samples})
+    jobs.claim(arguments.out, {"size": arguments.size, "samples": arguments.samples, "kind": arguments.kind})
 
     def file(name: str) -> Path:
         return arguments.out / f"{name}.jpg"
 
     def make(name: str) -> str:
-        start, room = time.time(), draw_room(int(name[1:]))
+        start, seed = time.time(), int(name[1:])
+        outdoors = {"rooms": False, "outdoors": True}.get(arguments.kind, stream(seed, "where").random() < 0.5)
+        seen = draw_outdoors(seed) if outdoors else draw_room(seed)
         height = round(arguments.size * 9 / 16)
-        jobs.write_picture(file(name), render_room(room, arguments.size, height, arguments.samples, arguments.threads))
-        focus = "out of focus" if room.aperture else "sharp"
-        return f"{focus}, windows: {len(room.windows)}, {time.time() - start:.1f} s"
+        jobs.write_picture(file(name), render_place(seen, arguments.size, height, arguments.samples, arguments.threads))
+        focus = "out of focus" if seen.aperture else "sharp"
+        return f"{seen.kind if outdoors else 'room'}, {focus}, {time.time() - start:.1f} s"
 
     return work(arguments, "b", lambda name: file(name).exists(), make)
 
@@ -191,9 +195,10 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--frames", type=whole(1), default=24, help="of a clip (%(default)s)")
             command.add_argument("--fps", type=whole(1), default=24, help="frames per second (%(default)s)")
 
-    command = add("scene", make_scenes, "Backgrounds: one room per seed, 16:9, without people.")
+    command = add("scene", make_scenes, "Backgrounds: one room, street or park per seed, 16:9, without people.")
     add_common(command, 768)
     command.add_argument("--samples", type=whole(1), default=24, help="of light, per pixel (%(default)s)")
+    command.add_argument("--kind", choices=("both", "rooms", "outdoors"), default="both", help="(%(default)s)")
 
     command = add("sheet", make_sheet, "A contact sheet of a folder's pictures.")
     command.add_argument("folder", type=Path)

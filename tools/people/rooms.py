@@ -197,14 +197,20 @@ def plant(kit: Kit, rng: np.random.Generator, width: float) -> None:
     out = rng.normal(size=(count, 3)) + [0, 0, 0.4]
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     start = base + [0, 0, 0.6 * height] + out * [0.12, 0.12, 0.35 * height] * rng.uniform(0.2, 1, (count, 1))
+    green = np.array(hsv(rng.uniform(0.22, 0.38), rng.uniform(0.4, 0.8), rng.uniform(0.25, 0.6)))
+    leaves(kit, rng, start, out, rng.uniform(0.1, 0.3, (count, 1)), green)
+
+
+def leaves(kit: Kit, rng: np.random.Generator, start: np.ndarray, out: np.ndarray, length: np.ndarray,
+           colour: np.ndarray) -> None:
+    """Leaves from `start` (N, 3) along `out` (N, 3), bent down a little: kites of `length` (N, 1), of many shades."""
+    count = len(start)
     across = np.cross(out, rng.normal(size=(count, 3)))
     across /= np.linalg.norm(across, axis=1, keepdims=True)
-    length = rng.uniform(0.1, 0.3, (count, 1))
     kites = [start, start + 0.5 * length * out + 0.2 * length * across, start + length * (out - [0, 0, 0.3]),
              start + 0.5 * length * out - 0.2 * length * across]
-    green = np.array(hsv(rng.uniform(0.22, 0.38), rng.uniform(0.4, 0.8), rng.uniform(0.25, 0.6)))
     kit.add("leaf", np.stack(kites, axis=1).reshape(-1, 3), np.arange(4 * count).reshape(-1, 4),
-            green * rng.uniform(0.6, 1.4, (count, 1)))
+            colour * rng.uniform(0.6, 1.4, (count, 1)))
 
 
 def picture(kit: Kit, rng: np.random.Generator, width: float, height: float) -> None:

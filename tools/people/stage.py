@@ -76,10 +76,15 @@ def build(person: Person, frame: Frame, shot: Shot) -> None:
         add_light(light, person.view.yaw, shot.skull)
 
 
+def polygons(faces: np.ndarray) -> list[list[int]]:
+    """Faces (F, 4) as Blender takes them: those whose last two corners are one are triangles."""
+    return [face[:3] if face[2] == face[3] else face for face in faces.tolist()]
+
+
 def add_surface(surface: Surface, material) -> None:
-    """A mesh object; vertices without a face are left out, and triangles are triangles again."""
+    """A mesh object; vertices without a face are left out."""
     used, local = np.unique(surface.faces, return_inverse=True)
-    faces = [face[:3] if face[2] == face[3] else face for face in local.reshape(surface.faces.shape).tolist()]
+    faces = polygons(local.reshape(surface.faces.shape))
     mesh = bpy.data.meshes.new(surface.name)
     mesh.from_pydata(metres(surface.points[used]).tolist(), [], faces)
     mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))

@@ -1,4 +1,4 @@
-"""Blender's side of rooms.py: meshes, materials, light and camera of a room, and one render of it."""
+"""Blender's side of rooms.py and outdoors.py: meshes, materials, light and camera of a place, and one render of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import numpy as np
 from mathutils import Vector
 
 from .materials import Nodes
+from .outdoors import Outdoors, Sky
 from .render import LUMINANCE, prepare_cycles, shoot, srgb
 from .rooms import Room
-from .stage import empty_scene, look_at, place
+from .stage import empty_scene, look_at, place, polygons
 
 GLOW = 6.0  # how much brighter than paper a pane or a lampshade is
 
@@ -34,10 +35,11 @@ def material(name: str, floor: str):
         nodes.link(where, bricks.inputs["Vector"])
         colour = nodes.mix(1.0, colour, bricks.outputs["Color"], "MULTIPLY")
     stretch = nodes.add("Mapping", Scale=(1, 1, 12) if name == "wood" else (1, 1, 1))
-    grain = nodes.add("TexNoise", Scale={"cloth": 90.0, "carpet": 120.0, "wood": 2.5}.get(kind, 6.0), Detail=5.0)
+    scale = {"cloth": 90.0, "carpet": 120.0, "grass": 30.0, "wood": 2.5}.get(kind, 6.0)
+    grain = nodes.add("TexNoise", Scale=scale, Detail=5.0)
     nodes.link(where, stretch.inputs["Vector"])
     nodes.link(stretch.outputs[0], grain.inputs["Vector"])
-    share = {"wood": 0.6, "cloth": 0.5, "carpet": 0.6}.get(kind, 0.2)
+    share = {"wood": 0.6, "cloth": 0.5, "carpet": 0.6, "grass": 0.7}.get(kind, 0.2)
     colour = nodes.mix(share, colour, grain.outputs["Color"], "SOFT_LIGHT")
     rough = {"wood": 0.4, "planks": 0.35, "tiles": 0.2, "plain": 0.4, "leaf": 0.5}.get(kind, 0.9)
     nodes.surface(colour, rough, 0.3, nodes.bump(grain.outputs[0], 0.2, 0.004))
@@ -46,7 +48,7 @@ def material(name: str, floor: str):
 
 def add_mesh(name: str, points: np.ndarray, faces: np.ndarray, colours: np.ndarray, look) -> None:
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(points.tolist(), [], faces.tolist())
+    mesh.from_pydata(points.tolist(), [], polygons(faces))
     values = mesh.attributes.new("colour", "FLOAT_COLOR", "FACE").data
     with_alpha = np.column_stack([np.clip(colours, 0, 1), np.ones(len(faces))])
     values.foreach_set("color", with_alpha.astype(np.float32).ravel())
@@ -70,22 +72,66 @@ def add_lights(room: Room) -> None:
     placed.visible_camera = False
 
 
-def render_room(room: Room, width: int, height: int, samples: int, threads: int) -> np.ndarray:
+def add_indoor_light(room: Room) -> None:
+    """The lights of a room and a little of everywhere."""
+    add_lights(room)
+    world = bpy.data.worlds.new("world")
+    bpy.context.scene.world, world.use_nodes = world, True
+    world.node_tree.nodes["Background"].inputs[1].default_value = 0.3
+
+
+def add_sky(sky: Sky) -> None:
+    """A gradient from the horizon up with clouds over it, and one direct light."""
+    world = bpy.data.worlds.new("sky")
+    world.use_nodes = True
+    bpy.context.scene.world = world
+    tree = world.node_tree
+    add, link = tree.nodes.new, tree.links.new
+    where, axes, up = add("ShaderNodeTexCoord"), add("ShaderNodeSeparateXYZ"), add("ShaderNodeValToRGB")
+    link(where.outputs["Generated"], axes.inputs[0])
+    link(axes.outputs["Z"], up.inputs[0])
+    for element, colour, height in zip(up.color_ramp.elements, (sky.horizon, sky.zenith), (0.0, 0.45)):
+        element.color, element.position = (*colour, 1.0), height
+    flat, noise, share = add("ShaderNodeMapping"), add("ShaderNodeTexNoise"), add("ShaderNodeValToRGB")
+    flat.inputs["Scale"].default_value = (1, 1, 3.5)
+    noise.inputs["Scale"].default_value, noise.inputs["Detail"].default_value = 3.0, 8.0
+    link(where.outputs["Generated"], flat.inputs[0])
+    link(flat.outputs[0], noise.inputs["Vector"])
+    link(noise.outputs[0], share.inputs[0])
+    begin, most = 0.7 - 0.4 * sky.clouds, min(1.5 * sky.clouds, 1.0)
+    for element, value, height in zip(share.color_ramp.elements, (0.0, most), (begin, begin + 0.2)):
+        element.color, element.position = (value, value, value, 1.0), height
+    mixed = add("ShaderNodeMix")
+    mixed.data_type = "RGBA"
+    link(share.outputs[0], mixed.inputs[0])
+    link(up.outputs[0], mixed.inputs[6])
+    brightness = float(np.mean(sky.horizon)) * 0.5 + 0.5 * float(np.mean(sky.zenith))
+    mixed.inputs[7].default_value = (*(0.3 * np.array(sky.horizon) + 0.9 * brightness), 1.0)
+    link(mixed.outputs[2], tree.nodes["Background"].inputs[0])
+    tree.nodes["Background"].inputs[1].default_value = sky.strength
+    lamp = bpy.data.lights.new("sun", "SUN")
+    lamp.energy, lamp.color, lamp.angle = sky.sun, sky.tint, np.radians(sky.softness)
+    azimuth, elevation = np.radians(sky.azimuth), np.radians(sky.elevation)
+    towards = np.array([np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
+    look_at(place(lamp, "sun"), 50 * towards, np.zeros(3))
+
+
+def render_place(seen: Room | Outdoors, width: int, height: int, samples: int, threads: int) -> np.ndarray:
     """(height, width, 3) uint8 RGB."""
     scene = empty_scene()
-    for name, (points, faces, colours) in room.meshes.items():
-        add_mesh(name, points, faces, colours, material(name, room.floor))
-    add_lights(room)
+    for name, (points, faces, colours) in seen.meshes.items():
+        add_mesh(name, points, faces, colours, material(name, seen.floor))
+    if isinstance(seen, Room):
+        add_indoor_light(seen)
+    else:
+        add_sky(seen.sky)
     camera = bpy.data.cameras.new("camera")
-    camera.lens, camera.sensor_width, camera.clip_start = room.lens, 36, 0.02
-    if room.aperture:  # focused on where a person would stand, so the room behind is soft
-        camera.dof.use_dof, camera.dof.focus_distance, camera.dof.aperture_fstop = True, 1.0, room.aperture
+    camera.lens, camera.sensor_width, camera.clip_start = seen.lens, 36, 0.02
+    if seen.aperture:  # focused on where a person would stand, so all behind is soft
+        camera.dof.use_dof, camera.dof.focus_distance, camera.dof.aperture_fstop = True, 1.0, seen.aperture
     placed = place(camera, "camera")
-    look_at(placed, room.eye, room.aim)
+    look_at(placed, seen.eye, seen.aim)
     scene.camera = placed
-    world = bpy.data.worlds.new("world")
-    scene.world, world.use_nodes = world, True
-    world.node_tree.nodes["Background"].inputs[1].default_value = 0.3
     prepare_cycles(scene, width, height, threads)
     scene.render.film_transparent = False
     scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.denoiser = samples, True, "OPENIMAGEDENOISE"
