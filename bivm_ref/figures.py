@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from .hats import Hat
 from .motion import Path
 from .parts import Parts, is_alpha
 from .scenes import colour, noise, texture
@@ -138,6 +139,12 @@ class Figure(Parts):
         self.prop = None
         if rng.random() < (0.2 if wild else 0.05):  # something in the hand
             self.prop = (u(0.2, 0.55), u(0.2, 0.55), tiled(texture(rng, 64, 64)), rng.random() < 0.5)
+        self.hat: Hat | None = None
+        self.parts = self.stack()
+
+    def wear(self, hat: Hat) -> None:
+        """Put a hat on: nothing else about the figure changes."""
+        self.hat = hat
         self.parts = self.stack()
 
     # --- the skeleton ---

@@ -45,6 +45,8 @@ class Parts:
         parts += [self.neck_part(), self.torso(), self.head_part()]
         if self.mane is not None:
             parts.append(self.mane_part(front=True))
+        if self.hat is not None:
+            parts.append(self.hat_part())
         if self.veil is not None:
             parts.append(self.veil_part())
         parts += [arm for arm, behind in zip(arms, self.arm_behind, strict=True) if not behind]
@@ -260,6 +262,23 @@ class Parts:
 
         cover.is_alpha = True
         return "head", box, cover, paint
+
+    def hat_part(self):
+        """A hat that turns with the head; its size follows the head's width."""
+        fit = 0.38 / self.body["head"][0]
+
+        def seen(pose, x, y):
+            u, v = self.on_head(pose, x, y)
+            return u * F(fit), v, pose["yaw"][0], pose["scale"][0]
+
+        def distance(pose, x, y):
+            return self.hat.distance(*seen(pose, x, y))
+
+        def paint(pose, x, y, _):
+            where = seen(pose, x, y)
+            return self.hat.paint(*where, self.hat.distance(*where))
+
+        return "head", lambda pose: around([pose["head"]], 1.2 * pose["scale"][0]), distance, paint
 
     def veil_part(self):
         """Thin cloth over head and shoulders: the part of the alpha that is neither 0 nor 1 for many

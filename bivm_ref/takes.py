@@ -21,6 +21,7 @@ from . import camera, clips, cloth, staging
 from .clips import HELD_OUT, Clip, composite, straighten
 from .errors import UserError
 from .figures import Figure
+from .hats import Hat, hatted
 from .motion import MovingStill, Path, extent
 from .shelf import Shelf, drawable, drawable_clips
 
@@ -39,6 +40,7 @@ class Odds:
     moving: float = 0.5  # a rendered clip of somebody instead of a still, where there are clips
     dressed: float = 0.5  # a person in other clothes, see `cloth`
     hung: float = 0.2  # cloth that nobody wears in the backdrop
+    hatted: float = 0.2  # a person with a hat on, see `hats`
 
 
 Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
@@ -61,6 +63,7 @@ class Shot:
     near: float  # defocus of the people, likewise
     dressed: tuple[bool, ...] = ()  # who wears other clothes than on the still, in the order of `people`
     hung: bool = False  # whether cloth hangs in the backdrop
+    hatted: tuple[bool, ...] = ()  # who wears a hat, likewise
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,15 @@ def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, movin
     who = tuple(-1 if rng.random() < odds.procedural else int(n) for n in chosen)
     if moving:
         who = tuple(people + int(rng.integers(moving)) if n >= 0 and rng.random() < odds.moving else n for n in who)
+    hatter = rng.spawn(1)[0]  # of its own, so that all else is as it was before there were hats
     place, other = (_place(rng, scenes, photos, odds.painted) for _ in range(2))
     thing = str(rng.choice(list(THINGS), p=list(THINGS.values()))) if rng.random() < OCCLUDED else ""
     return Shot(kind, who, place, thing, other, share=float(rng.uniform(0.45, 0.95)), when=float(rng.random()),
                 harmony=float(rng.uniform(0.1, 0.6) * (rng.random() < 0.6)), relit=bool(rng.random() < 0.3),
                 far=float(rng.uniform(0.3, 3.0) * (rng.random() < 0.5)),
                 near=float(rng.uniform(0.4, 1.4) * (rng.random() < 0.12)),
-                dressed=tuple(bool(rng.random() < odds.dressed) for _ in who), hung=bool(rng.random() < odds.hung))
+                dressed=tuple(bool(rng.random() < odds.dressed) for _ in who), hung=bool(rng.random() < odds.hung),
+                hatted=tuple(bool(hatter.random() < odds.hatted) for _ in who))
 
 
 def _place(rng: np.random.Generator, scenes: int, photos: int, odds: float) -> Place:
@@ -181,8 +186,8 @@ class Takes(Shelf):
                                   partial(cloth.hung, rng, photo=self._print(rng, side)) if shot.hung else None)
         background = np.stack([behind.view(t) for t in moments])
         cast = []
-        for number, dressed in zip_longest(shot.people, shot.dressed, fillvalue=False):
-            actor, name = self._actor(shot, number, dressed, rng, height, width, side)
+        for number, dressed, hat in zip_longest(shot.people, shot.dressed, shot.hatted, fillvalue=False):
+            actor, name = self._actor(shot, number, dressed, hat, rng, height, width, side)
             if shot.kind == "passing":
                 staging.pass_by(actor, rng, moments[0] + shot.when * (moments[-1] - moments[0]))
             staging.shaken(actor, shake)
@@ -207,8 +212,8 @@ class Takes(Shelf):
                 alpha[t], background[t] = staging.occluded(alpha[t], background[t], thing.view(moment))
         return foreground, alpha, background, "+".join([shot.kind, *names, place])
 
-    def _actor(self, shot: Shot, number: int, dressed: bool, rng: np.random.Generator, height: int, width: int,
-               side: int) -> tuple[Figure | MovingStill, str]:
+    def _actor(self, shot: Shot, number: int, dressed: bool, hat: bool, rng: np.random.Generator, height: int,
+               width: int, side: int) -> tuple[Figure | MovingStill, str]:
         """Somebody for the shot: a procedural figure (-1) or still `number`, perhaps dressed anew, and its name."""
         close = shot.kind == "close"
         if number < 0:
@@ -218,7 +223,9 @@ class Takes(Shelf):
                 figure = Figure(rng, height, width, bool(rng.random() < clips.WILD))
             if rng.random() < AWAY:
                 figure.yaw += np.pi
-            return figure, "figure"
+            if hat:
+                figure.wear(Hat(rng.spawn(1)[0]))
+            return figure, "figure" + "h" * hat
         stills = len(self.files["people"])
         if number < stills:
             still, name = self.read("people", number, side, "RGBA")
@@ -231,6 +238,10 @@ class Takes(Shelf):
             head = staging.head_of(extent(poses)[..., 3])
             poses = np.stack([cloth.dressed(pose, np.random.default_rng(seed), head, printed) for pose in poses])
             name += "d"
+        if hat:
+            worn = Hat(rng.spawn(1)[0])
+            poses = np.stack([hatted(pose, worn, staging.head_of(pose[..., 3])) for pose in poses])
+            name += "h"
         still = extent(poses)
         actor = (staging.CloseUp(still, rng, height, width, shot.share) if close
                  else MovingStill(still, rng, height, width))

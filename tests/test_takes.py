@@ -108,7 +108,7 @@ def test_a_plan_is_consistent():
 
 
 def test_odds_of_0_and_1_are_never_and_always(folders):
-    never, always = (takes.Odds(0, 0, 0, what, what) for what in (0, 1))
+    never, always = (takes.Odds(0, 0, 0, what, what, what) for what in (0, 1))
     for odds, what in ((never, False), (always, True)):
         source = Takes(*folders, odds=odds)
         shots = [shot for seed in range(40) for shot in source.plan(seed, 3).shots]

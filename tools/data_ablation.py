@@ -37,14 +37,14 @@ SAMPLES, ROWS = ROOT / "data_samples", ROOT / "data_samples" / "results" / "data
 STEPS, HEIGHT, WIDTH = 700, 96, 160
 PHOTOGRAPHS = ("portrait", "astronaut")
 FOLDERS = ("people", "moving", "scenes", "photos")
-AS_THEY_ARE = Odds(dressed=0, hung=0)
+AS_THEY_ARE, IN_CLOTH = Odds(dressed=0, hung=0, hatted=0), Odds(hatted=0)
 ARMS = {  # name -> (what it adds, the folders it draws from, odds)
     "procedural": ("procedural figures and textures", (), AS_THEY_ARE),
     "stills": ("+ rendered people", ("people",), AS_THEY_ARE),
     "clips": ("+ clips of them, rendered moving", ("people", "moving"), AS_THEY_ARE),
     "scenes": ("+ rendered scenes", ("people", "moving", "scenes"), AS_THEY_ARE),
-    "cloth": ("+ other clothes, cloth behind", ("people", "moving", "scenes"), Odds()),
-    "photos": ("+ photographs behind and on clothes", ("people", "moving", "scenes", "photos"), Odds()),
+    "cloth": ("+ other clothes, cloth behind", ("people", "moving", "scenes"), IN_CLOTH),
+    "photos": ("+ photographs behind and on clothes", ("people", "moving", "scenes", "photos"), IN_CLOTH),
 }
 MARKERS = ("<!-- data: python tools/data_ablation.py readme -->", "<!-- end of data -->")
 

@@ -101,8 +101,10 @@ RECIPES = {
                               Phase(40, 144, 256, batch=1, frames=2, refine=True))),
 }
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
-BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0)
-ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH, "small": Odds(procedural=0.8, painted=0.8)}
+BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0)
+BEFORE_HATS = Odds(hatted=0)
+ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
+        **dict.fromkeys(("small-float-cloth", "small-cloth", "default-float", "default"), BEFORE_HATS)}
 STARTED_FROM = {
     "small": "`small-cloth`, the same on 60 % procedural figures: 1,500 steps at 160x96, 2,200 and 150 at 256x144 with "
              "2 and 4 frames, and 60 of the refiner (1.4 h), learning rate 2e-3, seed 61, the same teacher; before it "
