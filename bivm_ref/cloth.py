@@ -155,12 +155,79 @@ def _widened(body: np.ndarray, by: float) -> np.ndarray:
     return np.clip((smooth - np.float32(0.35)) * 4, 0, 1)
 
 
-def hung(rng: np.random.Generator, image: Image.Image, photo: np.ndarray | None = None) -> Image.Image:
-    """A backdrop (RGB) with one or two pieces of cloth in it, curtains or flags, some as large as itself: a new one."""
+def flag(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Stripes, a cross, a disc, a corner full of stars: (height, width, 3) float32 in [0, 1]."""
+    dyes = [tuple(int(c * 255) for c in colour(rng)) for _ in range(4)]
+    picture = Image.new("RGB", (width, height), dyes[0])
+    draw = ImageDraw.Draw(picture)
+    bands, along = int(rng.integers(2, 14)), rng.random() < 0.7  # mostly lying
+    long = height if along else width
+    for k in range(0, bands, 2):
+        a, b = k * long / bands, (k + 1) * long / bands
+        draw.rectangle((0, a, width, b) if along else (a, 0, b, height), fill=dyes[1])
+    kind = rng.random()
+    if kind < 0.45:
+        right, low = rng.uniform(0.3, 0.8) * width, rng.uniform(0.3, 0.8) * height
+        draw.rectangle((0, 0, right, low), fill=dyes[2])
+        columns, rows, size = int(rng.integers(2, 8)), int(rng.integers(2, 8)), rng.uniform(0.2, 0.45)
+        for i in range(columns):
+            for j in range(rows):
+                _star(draw, ((i + 0.5) * right / columns, (j + 0.5) * low / rows),
+                      size * min(right / columns, low / rows), dyes[3])
+    elif kind < 0.6:
+        x, y, thick = rng.uniform(0.25, 0.6) * width, height / 2, rng.uniform(0.05, 0.12) * height
+        draw.rectangle((x - thick, 0, x + thick, height), fill=dyes[2])
+        draw.rectangle((0, y - thick, width, y + thick), fill=dyes[2])
+    elif kind < 0.75:
+        _star(draw, (width / 2, height / 2), rng.uniform(0.15, 0.4) * min(height, width), dyes[3])
+    return np.asarray(picture) * np.float32(1 / 255)
+
+
+def _star(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, fill: tuple[int, ...]) -> None:
+    """A star of five points; a small one is a disc."""
+    if radius < 3:
+        draw.ellipse((centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius), fill=fill)
+        return
+    draw.polygon([(centre[0] + radius * (1, 0.4)[k % 2] * math.sin(math.pi * k / 5),
+                   centre[1] - radius * (1, 0.4)[k % 2] * math.cos(math.pi * k / 5)) for k in range(10)], fill=fill)
+
+
+def draped(rng: np.random.Generator, sheet: np.ndarray) -> np.ndarray:
+    """A sheet (H, W, 3) float32 gathered into folds that fall: what lies deep is narrow and dark. A new one.
+
+    A fold is a wave across the cloth, whose phase grows unevenly and leans with the height. Seen from the front, a
+    place at phase p shows the cloth at p + depth*sin(p), so the front of a fold is wide and its flanks are narrow.
+    """
+    height, width = sheet.shape[:2]
+    folds, depth, dark = rng.uniform(1.5, 8), rng.uniform(0.2, 0.95), rng.uniform(0.2, 0.75)
+    x, y = np.linspace(0, 1, width, dtype=np.float32)[None], np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    turn = np.float32(2 * math.pi)
+    uneven = sum(np.float32(rng.uniform(0.2, 1) / n) * np.sin(turn * (n * x + np.float32(rng.random())))
+                 for n in (1, 2, 3))
+    lean = np.float32(rng.normal(0, 0.2)) * y + np.float32(rng.normal(0, 0.1)) * y * y
+    phase = turn * np.float32(folds) * (x + np.float32(0.07) * uneven + lean)
+    slack = np.float32(rng.uniform(0.3, 1.0) * depth / (2 * math.pi * folds)) * np.sin(phase)
+    column = np.clip((x + slack + np.float32(rng.normal(0, 0.15)) * y) * (width - 1), 0, width - 1).astype(np.int32)
+    sag = np.float32(rng.uniform(0, 0.06)) * np.cos(phase)
+    row = np.clip((y + sag) * (height - 1), 0, height - 1).astype(np.int32)
+    light = 1 - np.float32(dark) * (np.float32(0.5) - np.float32(0.5) * np.cos(phase + np.float32(rng.uniform(-1, 1))))
+    return np.clip(sheet[row, column] * (light * np.float32(1.15))[..., None], 0, 1)
+
+
+def hung(rng: np.random.Generator, image: Image.Image, photo: np.ndarray | None = None,
+         gathered: float = 0.0) -> Image.Image:
+    """A backdrop (RGB) with one or two pieces of cloth in it, curtains or flags, some as large as itself: a new one.
+
+    gathered: the odds that a piece falls in deep folds (`draped`); half of those are flags.
+    """
     width, height = image.size
+    drape = rng.spawn(1)[0]  # of its own, so that all else is as it was before there were folds
     for _ in range(int(rng.integers(1, 3))):
         wide, high = int(rng.uniform(0.2, 1.1) * width), int(rng.uniform(0.4, 1.3) * height)
-        sheet = Image.fromarray((cloth(rng, high, wide, photo) * 255).astype(np.uint8), "RGB")
+        sheet = cloth(rng, high, wide, photo)
+        if drape.random() < gathered:
+            sheet = draped(drape, flag(drape, high, wide) if drape.random() < 0.5 else sheet)
+        sheet = Image.fromarray((sheet * 255).astype(np.uint8), "RGB")
         edges = [Path(rng, 0.05 * high, 0.01, 0.04) for _ in range(2)]  # they hang in waves
         points = [(k / 63 * wide, 0.06 * high + edges[0](k)) for k in range(64)]
         points += [(k / 63 * wide, 0.93 * high + edges[1](k)) for k in range(63, -1, -1)]

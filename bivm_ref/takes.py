@@ -39,8 +39,9 @@ class Odds:
     painted: float = 0.65  # a painted backdrop instead of a file
     moving: float = 0.5  # a rendered clip of somebody instead of a still, where there are clips
     dressed: float = 0.5  # a person in other clothes, see `cloth`
-    hung: float = 0.2  # cloth that nobody wears in the backdrop
+    hung: float = 0.3  # cloth that nobody wears in the backdrop
     hatted: float = 0.2  # a person with a hat on, see `hats`
+    gathered: float = 0.6  # what hangs falls in deep folds
 
 
 Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
@@ -182,8 +183,10 @@ class Takes(Shelf):
         side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
         shake = [Path(rng, made.look.shake * height, 0.02, 0.12) for _ in range(2)]
         image, place = self._image(shot.place, side)
+        hang = partial(cloth.hung, rng, photo=self._print(rng, side) if shot.hung else None,
+                       gathered=self.odds.gathered)
         behind = staging.backdrop(rng, height, width, image, shake, shot.far * height / 144,
-                                  partial(cloth.hung, rng, photo=self._print(rng, side)) if shot.hung else None)
+                                  hang if shot.hung else None)
         background = np.stack([behind.view(t) for t in moments])
         cast = []
         for number, dressed, hat in zip_longest(shot.people, shot.dressed, shot.hatted, fillvalue=False):

@@ -133,3 +133,72 @@ def test_cloth_hangs_in_a_new_picture_and_leaves_some_of_the_old():
         shares.append((np.abs(np.asarray(new).astype(int) - (1, 2, 3)).max(-1) > 6).mean())
     assert np.asarray(image).max() == 3  # the picture that was given is as it was
     assert sum(share > 0.02 for share in shares) > 24 and np.median(shares) < 0.9
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_folds_move_and_shade_a_sheet_and_add_no_colour(seed):
+    """Every pixel of a draped sheet of two dyes is one of them times a grey factor; the factor varies across folds."""
+    rng = np.random.default_rng(seed)
+    sheet = np.zeros((60, 90, 3), np.float32)
+    sheet[:] = (0.8, 0.4, 0.2)
+    sheet[::7] = (0.1, 0.5, 0.7)
+    shown = cloth.draped(rng, sheet)
+    assert shown.shape == sheet.shape and shown.min() >= 0 and shown.max() <= 1
+    light = np.stack([(shown / dye).mean(-1) for dye in np.array([(0.8, 0.4, 0.2), (0.1, 0.5, 0.7)])])
+    off = np.stack([np.abs(shown / dye - factor[..., None]).max(-1)
+                    for dye, factor in zip(np.array([(0.8, 0.4, 0.2), (0.1, 0.5, 0.7)]), light)])
+    unclipped = shown.max(-1) < 0.999
+    assert (off.min(0)[unclipped] < 1e-4).all()
+    grey = np.take_along_axis(light, off.argmin(0)[None], 0)[0]
+    assert np.ptp(grey, axis=1).max() > 0.1 and grey.max() <= 1.1501
+    assert np.array_equal(shown, cloth.draped(np.random.default_rng(seed), sheet))
+
+
+def test_a_fold_shows_the_cloth_at_its_phase_plus_slack(monkeypatch):
+    """Without lean, sag and unevenness: column x shows the cloth at x + a*sin(2 pi f x), computed here anew."""
+    class Set:
+        """A generator whose draws are given."""
+
+        def __init__(self, *draws):
+            self.draws = list(draws)
+
+        def uniform(self, *_):
+            return self.draws.pop(0)
+
+        def random(self):
+            return 0.0
+
+        def normal(self, *_):
+            return 0.0
+
+    folds, depth, part = 3.0, 0.5, 1.0
+    rng = Set(folds, depth, 0.6, 0.0, 0.0, 0.0, part, 0.0, 0.0)
+    ramp = np.broadcast_to(np.linspace(0, 0.8, 200, dtype=np.float32)[None, :, None], (4, 200, 3))
+    shown = cloth.draped(rng, np.ascontiguousarray(ramp))
+    x = np.linspace(0, 1, 200)
+    phase = 2 * np.pi * folds * x
+    at = np.clip(x + part * depth / (2 * np.pi * folds) * np.sin(phase), 0, 1) * 199
+    expected = 0.8 * np.floor(at) / 199 * (1 - 0.6 * (0.5 - 0.5 * np.cos(phase))) * 1.15
+    assert np.abs(shown[0, :, 0] - np.clip(expected, 0, 1)).max() < 0.8 / 199 * 1.15 + 1e-3  # a column beside, at most
+
+
+def test_flags_have_several_dyes_and_follow_from_the_seed():
+    counts = []
+    for seed in range(30):
+        picture = cloth.flag(np.random.default_rng(seed), 48, 80)
+        assert picture.shape == (48, 80, 3) and 0 <= picture.min() and picture.max() <= 1
+        assert np.array_equal(picture, cloth.flag(np.random.default_rng(seed), 48, 80))
+        counts.append(len(np.unique(picture.reshape(-1, 3), axis=0)))
+    assert min(counts) >= 2 and max(counts) == 4
+
+
+def test_without_folds_what_hangs_is_as_it_was(monkeypatch):
+    """The odds of folds draw from a stream of their own."""
+    empty = Image.new("RGB", (96, 54), (10, 20, 30))
+    flat = [np.asarray(cloth.hung(np.random.default_rng(seed), empty)) for seed in range(6)]
+    monkeypatch.setattr(cloth, "draped", lambda rng, sheet: sheet)
+    monkeypatch.setattr(cloth, "flag", lambda rng, high, wide: np.full((high, wide, 3), 1, np.float32))
+    gathered = [np.asarray(cloth.hung(np.random.default_rng(seed), empty, gathered=1.0)) for seed in range(6)]
+    for one, other in zip(flat, gathered):
+        bare, also = ((picture == (10, 20, 30)).all(-1) for picture in (one, other))
+        assert np.mean(bare != also) < 0.01  # the same pieces hang in the same places; a soft edge may round away

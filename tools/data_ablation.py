@@ -37,7 +37,8 @@ SAMPLES, ROWS = ROOT / "data_samples", ROOT / "data_samples" / "results" / "data
 STEPS, HEIGHT, WIDTH = 700, 96, 160
 PHOTOGRAPHS = ("portrait", "astronaut")
 FOLDERS = ("people", "moving", "scenes", "photos")
-AS_THEY_ARE, IN_CLOTH = Odds(dressed=0, hung=0, hatted=0), Odds(hatted=0)
+AS_THEY_ARE = Odds(dressed=0, hung=0, hatted=0, gathered=0)
+IN_CLOTH = Odds(hung=0.2, hatted=0, gathered=0)
 ARMS = {  # name -> (what it adds, the folders it draws from, odds)
     "procedural": ("procedural figures and textures", (), AS_THEY_ARE),
     "stills": ("+ rendered people", ("people",), AS_THEY_ARE),

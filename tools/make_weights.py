@@ -101,8 +101,8 @@ RECIPES = {
                               Phase(40, 144, 256, batch=1, frames=2, refine=True))),
 }
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
-BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0)
-BEFORE_HATS = Odds(hatted=0)
+BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
+BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
 ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
         **dict.fromkeys(("small-float-cloth", "small-cloth", "default-float", "default"), BEFORE_HATS)}
 STARTED_FROM = {
