@@ -196,7 +196,7 @@ def draped(rng: np.random.Generator, sheet: np.ndarray) -> np.ndarray:
     """A sheet (H, W, 3) float32 gathered into folds that fall: what lies deep is narrow and dark. A new one.
 
     A fold is a wave across the cloth, whose phase grows unevenly and leans with the height. Seen from the front, a
-    place at phase p shows the cloth at p + depth*sin(p), so the front of a fold is wide and its flanks are narrow.
+    place at phase p shows the cloth at p - depth*sin(p): little of it where a fold faces us (p = 0), much between.
     """
     height, width = sheet.shape[:2]
     folds, depth, dark = rng.uniform(1.5, 8), rng.uniform(0.2, 0.95), rng.uniform(0.2, 0.75)
@@ -207,7 +207,7 @@ def draped(rng: np.random.Generator, sheet: np.ndarray) -> np.ndarray:
     lean = np.float32(rng.normal(0, 0.2)) * y + np.float32(rng.normal(0, 0.1)) * y * y
     phase = turn * np.float32(folds) * (x + np.float32(0.07) * uneven + lean)
     slack = np.float32(rng.uniform(0.3, 1.0) * depth / (2 * math.pi * folds)) * np.sin(phase)
-    column = np.clip((x + slack + np.float32(rng.normal(0, 0.15)) * y) * (width - 1), 0, width - 1).astype(np.int32)
+    column = np.clip((x - slack + np.float32(rng.normal(0, 0.15)) * y) * (width - 1), 0, width - 1).astype(np.int32)
     sag = np.float32(rng.uniform(0, 0.06)) * np.cos(phase)
     row = np.clip((y + sag) * (height - 1), 0, height - 1).astype(np.int32)
     light = 1 - np.float32(dark) * (np.float32(0.5) - np.float32(0.5) * np.cos(phase + np.float32(rng.uniform(-1, 1))))

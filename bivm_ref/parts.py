@@ -93,14 +93,8 @@ class Parts:
     def neck_part(self):
         def distance(pose, x, y):
             s = pose["scale"][0]
-            return capsule(
-                x,
-                y,
-                pose["head"],
-                mid(pose["neck"], pose["neck"], 0, 0.2 * s),
-                self.body["neck"] * s,
-                self.body["neck"] * 1.25 * s,
-            )[0]
+            low = mid(pose["neck"], pose["neck"], 0, 0.2 * s)
+            return capsule(x, y, pose["head"], low, self.body["neck"] * s, self.body["neck"] * 1.25 * s)[0]
 
         def paint(pose, x, y, d):
             shade = rounded(d, 0.2 * pose["scale"][0], self.light) * F(0.8)  # the chin's shadow

@@ -154,8 +154,8 @@ def test_folds_move_and_shade_a_sheet_and_add_no_colour(seed):
     assert np.array_equal(shown, cloth.draped(np.random.default_rng(seed), sheet))
 
 
-def test_a_fold_shows_the_cloth_at_its_phase_plus_slack(monkeypatch):
-    """Without lean, sag and unevenness: column x shows the cloth at x + a*sin(2 pi f x), computed here anew."""
+def test_a_fold_shows_the_cloth_at_its_phase_less_the_slack(monkeypatch):
+    """Without lean, sag and unevenness: column x shows the cloth at x - a*sin(2 pi f x), computed here anew."""
     class Set:
         """A generator whose draws are given."""
 
@@ -177,7 +177,7 @@ def test_a_fold_shows_the_cloth_at_its_phase_plus_slack(monkeypatch):
     shown = cloth.draped(rng, np.ascontiguousarray(ramp))
     x = np.linspace(0, 1, 200)
     phase = 2 * np.pi * folds * x
-    at = np.clip(x + part * depth / (2 * np.pi * folds) * np.sin(phase), 0, 1) * 199
+    at = np.clip(x - part * depth / (2 * np.pi * folds) * np.sin(phase), 0, 1) * 199
     expected = 0.8 * np.floor(at) / 199 * (1 - 0.6 * (0.5 - 0.5 * np.cos(phase))) * 1.15
     assert np.abs(shown[0, :, 0] - np.clip(expected, 0, 1)).max() < 0.8 / 199 * 1.15 + 1e-3  # a column beside, at most
 
