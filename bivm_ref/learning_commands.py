@@ -223,6 +223,7 @@ def information(args) -> int:
     from .learn import studies
 
     wanted = tuple(args.studies.split(",")) if args.studies else studies.STUDIES
+    studies.check(wanted, args.clips)  # before a folder is made
     out = Path(args.out) if args.out else studies.RESULTS if not args.quick else Path("outputs") / "information"
     sections = studies.run(studies.Request(folder(str(out)), wanted, Path(args.runs) if args.runs else None, args.quick,
                                            args.clips))

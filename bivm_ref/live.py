@@ -1,14 +1,16 @@
 """A matte to look at while it is made: a camera or a clip in a window.
 
-`Window` shows one picture after another, with what Python brings along (tkinter); `live` fills it. Nothing is written.
+`Window` shows one picture after another, with what Python brings along (tkinter); `live` fills it, from a camera with
+the `newest` frame there is. Nothing is written.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -79,6 +81,53 @@ class Window:
                 self.root.destroy()
 
 
+def newest(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The newest frame each time one is asked for; those that came and went meanwhile are dropped.
+
+    A camera does not wait for a slow engine, and its driver keeps many frames: read one by one, the picture would lag
+    behind by seconds. So a thread reads as fast as frames come. It begins with the second frame, because an engine may
+    fork at its first. Waits where nothing new has come; ends, or raises, when `frames` does.
+    """
+    source, turn = iter(frames), threading.Condition()
+    waiting: deque[np.ndarray] = deque(maxlen=1)  # the newest alone
+    end: list[BaseException | None] = []
+
+    def read() -> None:
+        error: BaseException | None = None
+        try:
+            for frame in source:
+                with turn:
+                    waiting.append(frame)
+                    turn.notify()
+                    if end:  # nobody listens any more
+                        return
+        except BaseException as raised:  # whoever asks for frames is told
+            error = raised
+        with turn:
+            end.append(error)
+            turn.notify()
+
+    for first in source:
+        yield first
+        break
+    else:
+        return
+    threading.Thread(target=read, name="camera", daemon=True).start()
+    try:
+        while True:
+            with turn:
+                turn.wait_for(lambda: waiting or end)
+                if not waiting:
+                    if end[0] is not None:
+                        raise end[0]
+                    return
+                frame = waiting.pop()
+            yield frame
+    finally:
+        with turn:
+            end.append(None)
+
+
 def live(source, engine, background: str | None = None, window: Window | None = None,
          clock: Callable[[], float] = time.perf_counter) -> Report:
     """Show the matte of a camera or a clip until it ends, the window is closed, q or Escape is pressed, or Ctrl-C.
@@ -94,7 +143,7 @@ def live(source, engine, background: str | None = None, window: Window | None = 
     view = 0
     engine.reset()
     try:
-        for frame in reader:
+        for frame in newest(reader) if str(source).startswith("webcam:") else reader:
             alpha, foreground = engine.step(frame)
             report.frames += 1
             times.append(clock())

@@ -242,8 +242,9 @@ class Takes(Shelf):
             poses = np.stack([cloth.dressed(pose, np.random.default_rng(seed), head, printed) for pose in poses])
             name += "d"
         if hat:
-            worn = Hat(rng.spawn(1)[0])
-            poses = np.stack([hatted(pose, worn, staging.head_of(pose[..., 3])) for pose in poses])
+            worn = Hat(rng.spawn(1)[0])  # in one place, so that it does not jump to a hand that is raised in one pose
+            place = tuple(np.median([staging.head_of(pose[..., 3]) for pose in poses], axis=0).tolist())
+            poses = np.stack([hatted(pose, worn, place) for pose in poses])
             name += "h"
         still = extent(poses)
         actor = (staging.CloseUp(still, rng, height, width, shot.share) if close

@@ -1,6 +1,8 @@
 """The live window: what it shows, how it ends, and what happens where there is none."""
 
 import sys
+import threading
+import time
 import types
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from PIL import Image
 
 from bivm_ref.cli import main
 from bivm_ref.errors import UserError
-from bivm_ref.live import Window, live
+from bivm_ref.live import Window, live, newest
+from bivm_ref.video import open_frames
 
 
 class Half:
@@ -97,6 +100,77 @@ def test_the_title_tells_the_frame_rate(folder):
     screen = Screen()
     live(folder, Half(), None, screen, clock=lambda: float(next(ticks)))
     assert "frames/s" not in screen.titles[0] and "4.0 frames/s" in screen.titles[-1]
+
+
+class Camera:
+    """Frames that come when the test says so; counts how many were read."""
+
+    def __init__(self, count=1000) -> None:
+        self.count, self.read, self.ready = count, 0, threading.Semaphore(0)
+        self.error: Exception | None = None
+
+    def __iter__(self):
+        while self.read < self.count:
+            assert self.ready.acquire(timeout=20)
+            if self.error:
+                raise self.error
+            self.read += 1
+            yield self.read
+
+    def send(self, frames: int) -> None:
+        """Let frames come, and wait until they were read."""
+        upto = self.read + frames
+        self.ready.release(frames)
+        limit = time.monotonic() + 20
+        while self.read < upto and time.monotonic() < limit:
+            time.sleep(0.001)
+        time.sleep(0.02)  # the last one is put down after it was counted
+
+
+def test_a_slow_engine_is_given_the_newest_frame():
+    camera = Camera()
+    frames = newest(camera)
+    camera.ready.release(1)
+    assert next(frames) == 1
+    camera.ready.release(1)
+    assert next(frames) == 2  # the thread has begun
+    camera.send(7)  # while the engine works
+    assert next(frames) == 9
+    camera.send(1)
+    assert next(frames) == 10
+    frames.close()
+    camera.send(1)  # and then it stops reading
+    camera.ready.release(5)
+    time.sleep(0.1)
+    assert camera.read == 11
+
+
+def test_a_camera_that_ends_or_fails_says_so_after_its_last_frame():
+    assert list(newest([])) == [] and list(newest([5])) == [5]
+    taken = list(newest(range(100)))
+    assert taken[0] == 0 and taken[-1] == 99 and taken == sorted(set(taken))
+    camera = Camera()
+    camera.error = UserError("webcam:0: unplugged")
+    camera.ready.release(1)
+    with pytest.raises(UserError, match="unplugged"):
+        next(newest(camera))
+    camera = Camera()
+    frames = newest(camera)
+    camera.ready.release(1)
+    next(frames)
+    camera.error = UserError("webcam:0: unplugged")
+    camera.ready.release(1)
+    with pytest.raises(UserError, match="unplugged"):
+        next(frames)
+
+
+def test_frames_of_a_camera_are_skipped_and_those_of_a_clip_are_not(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr("bivm_ref.live.newest", lambda frames: asked.append(1) or iter(frames))
+    live(folder, Half(), None, Screen())
+    assert not asked
+    monkeypatch.setattr("bivm_ref.live.open_frames", lambda source: open_frames(folder))
+    assert live("webcam:0", Half(), None, Screen()).frames == 5 and asked
 
 
 def test_a_missing_clip_is_refused_before_the_window_shows_anything(tmp_path):

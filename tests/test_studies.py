@@ -456,7 +456,8 @@ def test_bad_requests_are_one_line(tmp_path, capsys):
         assert text.count("\n") == 1
         return text
 
-    assert "choose among sheet, encoder, decoder" in error("--studies", "sheet,encodre")
+    assert "choose among sheet, encoder, decoder" in error("--studies", "sheet,encodre", "--out", tmp_path / "none")
+    assert not (tmp_path / "none").exists()  # a refusal leaves nothing behind
     assert "--clips 4: too few for an interval; at least 10" in error("--clips", 4)
     assert "holds runs of no arm" in error("--runs", tmp_path)
     (tmp_path / "runs" / "float-0").mkdir(parents=True)

@@ -38,15 +38,20 @@ class Request:
     progress: bool = True
 
 
+def check(wanted: Sequence[str], clips: int | None) -> None:
+    """UserError for unknown studies and too few clips."""
+    unknown = [name for name in wanted if name not in STUDIES]
+    if unknown:
+        raise UserError(f"unknown study {unknown[0]!r}; choose among {', '.join(STUDIES)}")
+    if clips is not None and clips < FEWEST_CLIPS:
+        raise UserError(f"--clips {clips}: too few for an interval; at least {FEWEST_CLIPS} are needed")
+
+
 def run(request: Request) -> dict[str, dict]:
     """Do the studies; write information_<arch>.json and a PNG for each study into `out`. Returns the new sections.
 
-    UserError for unknown studies, missing runs, too few clips. Nothing is written until all is done."""
-    unknown = [name for name in request.studies if name not in STUDIES]
-    if unknown:
-        raise UserError(f"unknown study {unknown[0]!r}; choose among {', '.join(STUDIES)}")
-    if request.clips is not None and request.clips < FEWEST_CLIPS:
-        raise UserError(f"--clips {request.clips}: too few for an interval; at least {FEWEST_CLIPS} are needed")
+    UserError as `check` raises it, and for missing runs. Nothing is written until all is done."""
+    check(request.studies, request.clips)
     torch.set_num_threads(max(1, min(2, torch.get_num_threads())))  # small matrices: more threads only wait
     networks = study_encoder.find_runs(request.runs) if request.runs else {
         arm: {0: path} for arm, path in SHIPPED.items()}
