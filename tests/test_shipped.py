@@ -67,6 +67,21 @@ def test_a_card_says_what_was_drawn_and_how_the_loss_went(tool, tmp_path):
     assert tool.curve(tmp_path / "none.jsonl") == ""
 
 
+def test_the_blend_is_the_weighted_mean_of_two_kept_networks(tool, tmp_path):
+    tool.blend(tmp_path)
+    first, second, share = tool.BLENDED
+    one, other = (load_model(WEIGHTS / "training" / f"{name}.pt").state_dict() for name in (first, second))
+    mean = load_model(tmp_path / "small-float-blend" / "model.pt").state_dict()
+    assert set(mean) == set(one) and 0 < share < 1
+    changed = 0
+    for name, value in mean.items():
+        if value.is_floating_point():
+            expected = (1 - share) * one[name].double() + share * other[name].double()
+            assert (value.double() - expected).abs().max() <= 1e-6 * expected.abs().max() + 1e-7, name
+            changed += not value.equal(one[name])
+    assert changed > 50
+
+
 def test_it_learned_something():
     """32 held-out procedural clips, 256x144: MAD at most a quarter of an all-zero matte's, and twice the twin's.
 

@@ -16,6 +16,7 @@ MISSING = {
     "data_ablation run": ("run", *FOLDERS, "--moving", "nowhere", "--photos", "nowhere", "--held-out", "nowhere",
                           "--out", "runs"),
     "refresh_people measure": ("measure", "small", *FOLDERS),
+    "photographs": ("nowhere", "out"),
     "refresh_results": ("--from", "nowhere/results.jsonl"),
 }
 

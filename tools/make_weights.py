@@ -10,6 +10,7 @@
     python tools/make_weights.py ship small [--twin runs/small-float/model.pt]        -> bivm_ref/weights/small.*
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
+    python tools/make_weights.py blend                            -> runs/small-float-blend/model.pt, a mean of two
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 
@@ -100,6 +101,8 @@ RECIPES = {
                       phases=(Phase(1500, 96, 160, frames=2), Phase(150, 144, 256, frames=2),
                               Phase(40, 144, 256, batch=1, frames=2, refine=True))),
 }
+# The twin that knows photographs and the one that knows rendered people, and the share of the second in their mean.
+BLENDED = ("small-float-cloth", "small-float-takes", 0.3)
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
@@ -146,6 +149,17 @@ def curve(log: Path, points: int = 10) -> str:
     lines = [["step", *steps], ["---"] * (len(parts) + 1), ["loss", *losses]]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
     return f"\nThe training loss, means up to each step:\n\n{table}\n"
+
+
+def blend(runs: Path) -> None:
+    """The weighted mean of two kept networks, which have a start in common, as the model.pt of a run that never was."""
+    first, second, share = BLENDED
+    one, other = (load_state(WEIGHTS / "training" / f"{name}.pt") for name in (first, second))
+    mean = {name: torch.lerp(value.float(), other["model"][name].float(), share) if value.is_floating_point() else value
+            for name, value in one["model"].items()}
+    folder = runs / "small-float-blend"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_atomic({"recipe": one["recipe"], "model": mean}, folder / "model.pt")
 
 
 def network(run: dict) -> BiVM:
@@ -287,7 +301,7 @@ def choose() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("train", "ship", "twin", "keep", "choose", "readme"))
+    parser.add_argument("action", choices=("train", "ship", "twin", "keep", "blend", "choose", "readme"))
     parser.add_argument("name", nargs="?", choices=sorted(RECIPES))
     parser.add_argument("--people", type=Path)
     parser.add_argument("--scenes", type=Path)
@@ -298,6 +312,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.action == "choose":
         choose()
+    elif args.action == "blend":
+        blend(args.runs)
     elif args.action == "readme":
         path = ROOT / "README.md"
         path.write_text(readme(path.read_text(encoding="utf-8")), encoding="utf-8")
