@@ -8,7 +8,7 @@ public domain there; nothing of the package itself is used. OUT/people gets nine
 what is behind them. Trimaps come from MediaPipe's selfie segmentation (Apache 2.0; its model lies
 in the wheel), alpha and foreground from pymatting:
 
-    pip install mediapipe==0.10.14 pymatting pillow
+    pip install -e . mediapipe==0.10.14 pymatting
 
 The two photographs of data_samples are held out and none of these.
 """
@@ -66,7 +66,7 @@ def cut_out(photos: Path, out: Path) -> None:
         import mediapipe
         from pymatting import estimate_alpha_cf, estimate_foreground_ml
     except ImportError as error:
-        raise UserError(f"{error.name} is missing; pip install mediapipe==0.10.14 pymatting") from error
+        raise UserError(f"{error.name} is missing; pip install -e . mediapipe==0.10.14 pymatting") from error
 
     segmenter = mediapipe.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
     for folder in (out / "people", out / "places"):
