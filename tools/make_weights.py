@@ -10,7 +10,7 @@
     python tools/make_weights.py ship small [--twin runs/small-float/model.pt]        -> bivm_ref/weights/small.*
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
-    python tools/make_weights.py blend                            -> runs/small-float-blend/model.pt, a mean of two
+    python tools/make_weights.py blend small-float-blend          -> runs/small-float-blend/model.pt, a mean of several
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 
@@ -90,9 +90,34 @@ RECIPES = {
                           phases=(Phase(1500, 96, 160, frames=2), Phase(2200, 144, 256, frames=2),
                                   Phase(150, 144, 256, batch=2, frames=4),
                                   Phase(60, 144, 256, batch=1, frames=2, refine=True))),
-    "small": Recipe(arch="small", bf16=True, seed=62, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                    init="small-cloth/model.pt", teacher="small-float-cloth/model.pt",
-                    phases=(Phase(420, 144, 256, frames=2), Phase(60, 144, 256, batch=1, frames=2, refine=True))),
+    # Shipped on 29 November 2026 until the evening.
+    "small-painted": Recipe(arch="small", bf16=True, seed=62, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                            init="small-cloth/model.pt", teacher="small-float-cloth/model.pt",
+                            phases=(Phase(420, 144, 256, frames=2),
+                                    Phase(60, 144, 256, batch=1, frames=2, refine=True))),
+    # A twin from the mean of two, on takes with more in them each time: as before, with hats and folds and more
+    # scenes, with photographed people and places. Of 1,700 and 1,300 steps the last two did 400 and 1,000.
+    "small-float-photos-1": Recipe(arch="small", method="float", bf16=True, seed=81, source="takes", decay=0.01,
+                                   init="small-float-start/model.pt", phases=(Phase(900, 144, 256, frames=2),)),
+    "small-float-photos-2": Recipe(arch="small", method="float", bf16=True, seed=82, source="takes", decay=0.01,
+                                   init="small-float-photos-1/checkpoint.pt",
+                                   phases=(Phase(400, 144, 256, frames=2),)),
+    "small-float-photos-3": Recipe(arch="small", method="float", bf16=True, seed=83, source="takes", decay=0.85,
+                                   init="small-float-photos-2/checkpoint.pt",
+                                   phases=(Phase(1700, 144, 256, frames=2),)),
+    "small-float-photos": Recipe(arch="small", method="float", bf16=True, seed=84, source="takes", decay=0.85,
+                                 init="small-float-photos-3/checkpoint.pt",
+                                 phases=(Phase(1300, 144, 256, frames=2),)),
+    # The student meanwhile, of which 400 and 800 steps were done; and its finish, with the mean of three for a teacher.
+    "small-photos-1": Recipe(arch="small", bf16=True, seed=91, source="takes", decay=0.01, mimic=Mimicking(),
+                             init="small-painted/model.pt", teacher="small-float-start/model.pt",
+                             phases=(Phase(4000, 144, 256, frames=2),)),
+    "small-photos-2": Recipe(arch="small", bf16=True, seed=92, source="takes", decay=0.01, mimic=Mimicking(),
+                             init="small-photos-1/checkpoint.pt", teacher="small-float-start/model.pt",
+                             phases=(Phase(4000, 144, 256, frames=2),)),
+    "small": Recipe(arch="small", bf16=True, seed=93, source="takes", decay=1.0, mimic=Mimicking(),
+                    init="small-photos-2/checkpoint.pt", teacher="small-float-blend/model.pt",
+                    phases=(Phase(1350, 144, 256, frames=2), Phase(50, 144, 256, batch=1, frames=2, refine=True))),
     # At the paper's scale, as far as one core came in an hour: a teacher from random weights, and its student.
     "default-float": Recipe(arch="default", method="float", bf16=True, seed=23, source="takes", decay=0.6,
                             phases=(Phase(900, 96, 160, frames=2),)),
@@ -101,18 +126,21 @@ RECIPES = {
                       phases=(Phase(1500, 96, 160, frames=2), Phase(150, 144, 256, frames=2),
                               Phase(40, 144, 256, batch=1, frames=2, refine=True))),
 }
-# The twin that knows photographs and the one that knows rendered people, and the share of the second in their mean.
-BLENDED = ("small-float-cloth", "small-float-takes", 0.3)
+# Means of float twins that have a start in common, by the share of each; better than any of them.
+BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0.3},
+          "small-float-blend": {"small-float-cloth": 0.49, "small-float-takes": 0.21, "small-float-photos": 0.3}}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
 ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
-        **dict.fromkeys(("small-float-cloth", "small-cloth", "default-float", "default"), BEFORE_HATS)}
+        "small-painted": Odds(procedural=0.8, painted=0.8, hung=0.2, hatted=0, gathered=0),
+        "small-photos-1": Odds(painted=0.6),
+        **dict.fromkeys(("small-float-cloth", "small-cloth", "small-float-photos-1", "default-float", "default"),
+                        BEFORE_HATS)}
 STARTED_FROM = {
-    "small": "`small-cloth`, the same on 60 % procedural figures: 1,500 steps at 160x96, 2,200 and 150 at 256x144 with "
-             "2 and 4 frames, and 60 of the refiner (1.4 h), learning rate 2e-3, seed 61, the same teacher; before it "
-             "`small-mix`, shipped until 29 November 2026: no teacher (weights/training/small-mix.pt; its card, with "
-             "all that was before, is in this repository's history)",
+    "small": "`small-painted`, shipped before, and from there 400 and 800 steps with a constant learning rate of 2e-3 "
+             "(`small-photos-1` and `-2`, 0.6 h together, seeds 91 and 92, the mean of two twins as teacher); all of "
+             "it in weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
     "default": "`default-float`, its float twin: 900 steps at 160x96 from random weights (seed 23), on the same takes",
@@ -151,15 +179,19 @@ def curve(log: Path, points: int = 10) -> str:
     return f"\nThe training loss, means up to each step:\n\n{table}\n"
 
 
-def blend(runs: Path) -> None:
-    """The weighted mean of two kept networks, which have a start in common, as the model.pt of a run that never was."""
-    first, second, share = BLENDED
-    one, other = (load_state(WEIGHTS / "training" / f"{name}.pt") for name in (first, second))
-    mean = {name: torch.lerp(value.float(), other["model"][name].float(), share) if value.is_floating_point() else value
-            for name, value in one["model"].items()}
-    folder = runs / "small-float-blend"
-    folder.mkdir(parents=True, exist_ok=True)
-    save_atomic({"recipe": one["recipe"], "model": mean}, folder / "model.pt")
+def blend(name: str, runs: Path) -> None:
+    """The weighted mean of networks as the model.pt of a run that never was: of runs that are there, else kept ones."""
+    states = {}
+    for part in BLENDS[name]:
+        run, kept = runs / part / "checkpoint.pt", WEIGHTS / "training" / f"{part}.pt"
+        states[part] = network(stopped_run(run.parent) if run.exists() else load_state(kept)).state_dict()
+        recipe = load_state(run if run.exists() else kept)["recipe"]
+    mean = {}
+    for weight, first in next(iter(states.values())).items():
+        parts = [share * states[part][weight].float() for part, share in BLENDS[name].items()]
+        mean[weight] = sum(parts) if first.is_floating_point() else first
+    (runs / name).mkdir(parents=True, exist_ok=True)
+    save_atomic({"recipe": recipe, "model": mean}, runs / name / "model.pt")
 
 
 def network(run: dict) -> BiVM:
@@ -216,7 +248,7 @@ def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> s
             for clip, row in figures.items()]
     finished = run["step"] == run["steps"]
     filmed, mimic = run["recipe"].get("source") == "takes", run["recipe"].get("mimic")
-    moving = " --moving MOVING" if filmed else ""
+    more = " --photos PHOTOS" * ("photo" in (run["drawn"] or {})) + " --moving MOVING" * filmed
     taught = f"\n- mimics `{Path(RECIPES[name].teacher).parent}`, its float twin: {settings(mimic)}" if mimic else ""
     phases = "\n".join(f"- {p['steps']} steps at {p['width']}x{p['height']}, batch {p['batch']}, {p['frames']} frames"
                        + (", the refiner alone, from twice that size" if p["refine"] else "")
@@ -227,7 +259,7 @@ def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> s
 
 - works at {provenance['size']} pixels on the longer side, the size it was trained at; the refiner does the rest
 - data: {provenance['data']}
-- command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES{moving}`;
+- command: `python tools/make_weights.py train {name} --people PEOPLE --scenes SCENES{more}`;
   the last run's phases stand below, and its whole recipe in the file (`bivm-ref info`)
 - started from: {provenance['started_from'] or 'random weights'}{taught}
 - seed {run['recipe']['seed']}, learning rate {run['recipe']['lr']}, average {run['recipe']['ema']}, \
@@ -302,7 +334,7 @@ def choose() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("train", "ship", "twin", "keep", "blend", "choose", "readme"))
-    parser.add_argument("name", nargs="?", choices=sorted(RECIPES))
+    parser.add_argument("name", nargs="?", choices=sorted({**RECIPES, **BLENDS}))
     parser.add_argument("--people", type=Path)
     parser.add_argument("--scenes", type=Path)
     parser.add_argument("--photos", type=Path)
@@ -312,13 +344,15 @@ def main() -> None:
     args = parser.parse_args()
     if args.action == "choose":
         choose()
-    elif args.action == "blend":
-        blend(args.runs)
     elif args.action == "readme":
         path = ROOT / "README.md"
         path.write_text(readme(path.read_text(encoding="utf-8")), encoding="utf-8")
     elif args.name is None:
         parser.error(f"{args.action} needs a name: {', '.join(RECIPES)}")
+    elif (args.action == "blend") != (args.name in BLENDS) and args.action != "keep":
+        parser.error(f"blend makes one of {', '.join(BLENDS)}; all else but keep needs another name")
+    elif args.action == "blend":
+        blend(args.name, args.runs)
     elif args.action == "train":
         recipe = RECIPES[args.name]
         found = {field: str(args.runs / path) for field in ("init", "teacher") if (path := getattr(recipe, field))}
@@ -332,7 +366,8 @@ def main() -> None:
     elif args.action == "twin":
         keep_for_training(args.name, stopped_run(args.runs / args.name), torch.float32)  # compare --init reads it
     elif args.action == "keep":
-        keep_for_training(args.name, stopped_run(args.runs / args.name))
+        folder = args.runs / args.name
+        keep_for_training(args.name, load_state(folder / "model.pt") if args.name in BLENDS else stopped_run(folder))
     else:
         ship(args.name, args.runs / args.name, args.twin)
 
