@@ -183,10 +183,10 @@ class Takes(Shelf):
         side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
         shake = [Path(rng, made.look.shake * height, 0.02, 0.12) for _ in range(2)]
         image, place = self._image(shot.place, side)
-        hang = partial(cloth.hung, rng, photo=self._print(rng, side) if shot.hung else None,
-                       gathered=self.odds.gathered)
-        behind = staging.backdrop(rng, height, width, image, shake, shot.far * height / 144,
-                                  hang if shot.hung else None)
+        hang = None
+        if shot.hung:
+            hang = partial(cloth.hung, rng, photo=self._print(rng, side), gathered=self.odds.gathered)
+        behind = staging.backdrop(rng, height, width, image, shake, shot.far * height / 144, hang)
         background = np.stack([behind.view(t) for t in moments])
         cast = []
         for number, dressed, hat in zip_longest(shot.people, shot.dressed, shot.hatted, fillvalue=False):
