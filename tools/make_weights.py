@@ -108,16 +108,21 @@ RECIPES = {
     "small-float-photos": Recipe(arch="small", method="float", bf16=True, seed=84, source="takes", decay=0.85,
                                  init="small-float-photos-3/checkpoint.pt",
                                  phases=(Phase(1300, 144, 256, frames=2),)),
-    # The student meanwhile, of which 400 and 800 steps were done; and its finish, with the mean of three for a teacher.
+    # The student meanwhile, of which 400, 800 and 800 steps were done, the last ones with the mean of three twins for a
+    # teacher; and its finish from the mean of its last two stages.
     "small-photos-1": Recipe(arch="small", bf16=True, seed=91, source="takes", decay=0.01, mimic=Mimicking(),
                              init="small-painted/model.pt", teacher="small-float-start/model.pt",
                              phases=(Phase(4000, 144, 256, frames=2),)),
     "small-photos-2": Recipe(arch="small", bf16=True, seed=92, source="takes", decay=0.01, mimic=Mimicking(),
                              init="small-photos-1/checkpoint.pt", teacher="small-float-start/model.pt",
                              phases=(Phase(4000, 144, 256, frames=2),)),
-    "small": Recipe(arch="small", bf16=True, seed=93, source="takes", decay=1.0, mimic=Mimicking(),
-                    init="small-photos-2/checkpoint.pt", teacher="small-float-blend/model.pt",
-                    phases=(Phase(1350, 144, 256, frames=2), Phase(50, 144, 256, batch=1, frames=2, refine=True))),
+    "small-photos-3": Recipe(arch="small", bf16=True, seed=93, source="takes", decay=1.0, mimic=Mimicking(),
+                             init="small-photos-2/checkpoint.pt", teacher="small-float-blend/model.pt",
+                             phases=(Phase(1350, 144, 256, frames=2),
+                                     Phase(50, 144, 256, batch=1, frames=2, refine=True))),
+    "small": Recipe(arch="small", bf16=True, seed=95, source="takes", lr=1.2e-3, decay=1.0, mimic=Mimicking(),
+                    init="small-photos-mean/model.pt", teacher="small-float-blend/model.pt",
+                    phases=(Phase(330, 144, 256, frames=2), Phase(50, 144, 256, batch=1, frames=2, refine=True))),
     # At the paper's scale, as far as one core came in an hour: a teacher from random weights, and its student.
     "default-float": Recipe(arch="default", method="float", bf16=True, seed=23, source="takes", decay=0.6,
                             phases=(Phase(900, 96, 160, frames=2),)),
@@ -126,21 +131,22 @@ RECIPES = {
                       phases=(Phase(1500, 96, 160, frames=2), Phase(150, 144, 256, frames=2),
                               Phase(40, 144, 256, batch=1, frames=2, refine=True))),
 }
-# Means of float twins that have a start in common, by the share of each; better than any of them.
+# Means of networks that have a start in common, by the share of each (see weights/training/README.md).
 BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0.3},
-          "small-float-blend": {"small-float-cloth": 0.49, "small-float-takes": 0.21, "small-float-photos": 0.3}}
+          "small-float-blend": {"small-float-cloth": 0.49, "small-float-takes": 0.21, "small-float-photos": 0.3},
+          "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5}}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
 ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
         "small-painted": Odds(procedural=0.8, painted=0.8, hung=0.2, hatted=0, gathered=0),
-        "small-photos-1": Odds(painted=0.6),
+        "small-photos-1": Odds(painted=0.6), "small": Odds(procedural=0.7, painted=0.7),
         **dict.fromkeys(("small-float-cloth", "small-cloth", "small-float-photos-1", "default-float", "default"),
                         BEFORE_HATS)}
 STARTED_FROM = {
-    "small": "`small-painted`, shipped before, and from there 400 and 800 steps with a constant learning rate of 2e-3 "
-             "(`small-photos-1` and `-2`, 0.6 h together, seeds 91 and 92, the mean of two twins as teacher); all of "
-             "it in weights/training/README.md",
+    "small": "the mean of two stages that began from `small-painted`, shipped before: 400, 800 and 800 steps with a "
+             "learning rate of 2e-3 that fell in the last stage alone (`small-photos-1` to `-3`, 1.2 h together, seeds "
+             "91 to 93); all of it in weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
     "default": "`default-float`, its float twin: 900 steps at 160x96 from random weights (seed 23), on the same takes",
@@ -181,17 +187,17 @@ def curve(log: Path, points: int = 10) -> str:
 
 def blend(name: str, runs: Path) -> None:
     """The weighted mean of networks as the model.pt of a run that never was: of runs that are there, else kept ones."""
-    states = {}
-    for part in BLENDS[name]:
+    parts = []
+    for part, share in BLENDS[name].items():
         run, kept = runs / part / "checkpoint.pt", WEIGHTS / "training" / f"{part}.pt"
-        states[part] = network(stopped_run(run.parent) if run.exists() else load_state(kept)).state_dict()
-        recipe = load_state(run if run.exists() else kept)["recipe"]
-    mean = {}
-    for weight, first in next(iter(states.values())).items():
-        parts = [share * states[part][weight].float() for part, share in BLENDS[name].items()]
-        mean[weight] = sum(parts) if first.is_floating_point() else first
+        state = load_state(run if run.exists() else kept)
+        parts.append((share, state["average" if run.exists() else "model"]))
+    mean = dict(parts[-1][1])  # counters are the last one's
+    for weight, value in mean.items():
+        if value.is_floating_point():
+            mean[weight] = sum(share * numbers[weight].float() for share, numbers in parts)
     (runs / name).mkdir(parents=True, exist_ok=True)
-    save_atomic({"recipe": recipe, "model": mean}, runs / name / "model.pt")
+    save_atomic({"recipe": state["recipe"], "model": mean}, runs / name / "model.pt")
 
 
 def network(run: dict) -> BiVM:
