@@ -10,7 +10,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("--people", "nowhere", "--scenes", "nowhere")
 MISSING = {
-    "make_weights train": ("train", "small", *FOLDERS),
+    "make_weights train": ("train", "small-cloth", *FOLDERS),
     "make_weights ship": ("ship", "small", "--runs", "nowhere"),
     "make_weights keep": ("keep", "small-cloth", "--runs", "nowhere"),
     "data_ablation run": ("run", *FOLDERS, "--moving", "nowhere", "--photos", "nowhere", "--held-out", "nowhere",

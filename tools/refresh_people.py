@@ -34,16 +34,15 @@ FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
     "small": ("`small`, shipped", "packed", "small.safetensors"),
-    "small-float-blend": ("its teacher: the mean of three float twins", "torch", "training/small-float-blend.pt"),
-    "small-painted": ("shipped before: the student of the next", "packed", "training/small-painted.safetensors"),
-    "small-float-cloth": ("float twin: `small-float`, 400 steps on takes with cloth", "torch",
+    "small-float-cloth": ("its teacher: the float twin below, 400 steps on takes with cloth", "torch",
                           "training/small-float-cloth.pt"),
-    "small-mix": ("shipped before that: no teacher, no takes", "packed", "training/small-mix.safetensors"),
-    "small-float": ("the float twin of that one, `small-float`", "torch", "training/small-float.pt"),
+    "small-mix": ("shipped before: no teacher, no takes", "packed", "training/small-mix.safetensors"),
+    "small-float": ("the float twin of that one", "torch", "training/small-float.pt"),
     "small-float-takes": ("that twin, 4,000 steps on takes before there was cloth", "torch",
                           "training/small-float-takes.pt"),
-    "small-float-photos": ("`small-float` after cloth, takes, hats, photographs", "torch",
-                           "training/small-float-photos.pt"),
+    "small-float-photos": ("after cloth, takes, hats, photographs", "torch", "training/small-float-photos.pt"),
+    "small-float-blend": ("the mean of the twins with cloth, with takes and with photographs", "torch",
+                          "training/small-float-blend.pt"),
 }
 SHIPPED = "small"
 MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")
