@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import http.server
-import importlib
 import os
 import platform
 import socket
@@ -19,12 +18,10 @@ import pytest
 from bivm_ref.errors import UserError
 from bivm_ref.packed import PackedBiVM
 from bivm_ref.packed.reference import dot_reference
+from tools import debian
+from tools.arm64 import digest, fetch, run, without_torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-debian = importlib.import_module("tools.debian")
-digest, fetch, run, without_torch = (
-    importlib.import_module(f"tools.arm64.{name}") for name in ("digest", "fetch", "run", "without_torch"))
 CASE = digest.Case("tiny", 48, 64, kernel="table")
 
 

@@ -1,6 +1,5 @@
 """`make test-browser`, how it comes to a browser: without network, without a browser and without playwright."""
 
-import importlib
 import os
 import socket
 import subprocess
@@ -10,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from bivm_ref.errors import UserError
+from tools import browser
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-browser = importlib.import_module("tools.browser")
 
 
 @pytest.mark.parametrize("ci", ["1", None])

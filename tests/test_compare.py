@@ -1,7 +1,6 @@
 """The comparison: runs that resume, results that cannot mix, intervals with known answers."""
 
 import dataclasses
-import importlib.util
 import json
 from concurrent.futures import Future
 from pathlib import Path
@@ -19,6 +18,7 @@ from bivm_ref.learn.compare import ARMS, CLIPS_FROM, Protocol, append, compare, 
 from bivm_ref.learn.datasets import MixedClips
 from bivm_ref.learn.store import load_model, load_state
 from bivm_ref.net.binarize import METHODS
+from tools import refresh_results as tool
 
 TINY = Protocol(steps=2, height=32, width=48, batch=2, frames=2, bf16=False, clips=2, clip_frames=2)
 
@@ -232,9 +232,6 @@ def test_the_chart_shows_every_arm(finished):
 def test_the_readme_shows_the_committed_results():
     """The table and the ratios between the README's markers are what the rows say."""
     root = Path(__file__).resolve().parent.parent
-    spec = importlib.util.spec_from_file_location("refresh_results", root / "tools" / "refresh_results.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     text, rows = (root / "README.md").read_text(encoding="utf-8"), results.load(tool.ROWS)
     assert tool.readme(text, rows) == text
     assert f"| BiVM (ours) | {np.mean([row['MAD'] for row in rows if row['arm'] == 'bivm']):.1f} (" in text

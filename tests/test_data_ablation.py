@@ -1,6 +1,5 @@
 """tools/data_ablation.py: no row is made twice, a table worked by hand, and README's equal to the rows."""
 
-import importlib.util
 import json
 import sys
 
@@ -9,9 +8,7 @@ import pytest
 from cli_tools import ROOT
 from PIL import Image
 
-spec = importlib.util.spec_from_file_location("data_ablation", ROOT / "tools" / "data_ablation.py")
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+from tools import data_ablation as tool
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """torch, the engine and data_samples/digests.json: the same numbers, all three."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,14 +9,11 @@ import pytest
 from bivm_ref import digests
 from bivm_ref.errors import UserError
 from bivm_ref.packed import PackedBiVM, weights
+from tools import refresh_digests as tool
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "data_samples"
 FILES = sorted((ROOT / "bivm_ref" / "weights").glob("*.safetensors"))
-
-spec = importlib.util.spec_from_file_location("refresh_digests", ROOT / "tools" / "refresh_digests.py")
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
 
 
 def test_the_frames_are_mixed_as_the_equation_says():

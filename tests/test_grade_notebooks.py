@@ -1,16 +1,14 @@
 """tools/grade_notebooks.py: every verdict on made notebooks, the seed, and what may go wrong on the way."""
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from tools import grade_notebooks as grader
+
 ROOT = Path(__file__).resolve().parent.parent
-spec = importlib.util.spec_from_file_location("grade_notebooks", ROOT / "tools" / "grade_notebooks.py")
-grader = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(grader)
 
 RIGHT = ("def popcount_by_table(packed):\n    table = np.array([bin(v).count('1') for v in range(256)])\n"
          "    return int(table[packed].sum())\nchecks.check_E4_4(popcount_by_table)")

@@ -1,7 +1,6 @@
 """Evaluation on held-out rendered people and empty rooms, the overlap, and the picture of the worst frames."""
 
 import hashlib
-import importlib.util
 import json
 import math
 import shutil
@@ -15,6 +14,7 @@ from bivm_ref import claims_data, evaluate, held_out_people, metrics
 from bivm_ref.clips import HELD_OUT
 from bivm_ref.errors import UserError
 from bivm_ref.worst import Worst
+from tools import refresh_people as tool
 
 
 class Grey:
@@ -153,9 +153,6 @@ def test_a_broken_still_is_named(folders, tmp_path):
 # -- what the repository shows ------------------------------------------------------------------------------------
 
 def test_the_readme_shows_the_committed_figures_of_the_shipped_network():
-    spec = importlib.util.spec_from_file_location("refresh_people", ROOT / "tools" / "refresh_people.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     networks, text = tool.read(), (ROOT / "README.md").read_text(encoding="utf-8")
     assert tool.readme(text, claims_data.people(tool.FILE)) == text and tool.MARKERS[0] in text
     for name, record in networks.items():

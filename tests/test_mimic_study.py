@@ -1,6 +1,5 @@
 """How near features come, against answers known by construction; the stored sample; the tool; a few live steps."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -19,14 +18,11 @@ from bivm_ref.learn.train import Phase, Recipe, train  # noqa: E402
 from bivm_ref.net import BiVM  # noqa: E402
 from bivm_ref.net.capture import reader  # noqa: E402
 from bivm_ref.packed import weights  # noqa: E402
+from tools import make_mimicking_samples as tool  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data_samples" / "results" / "mimicking"
 STAGES = mimic_study.STAGES
-
-spec = importlib.util.spec_from_file_location("make_mimicking_samples", ROOT / "tools" / "make_mimicking_samples.py")
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
 
 
 # -- the six figures ----------------------------------------------------------------------------------------------

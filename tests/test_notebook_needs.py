@@ -2,7 +2,6 @@
 of the package that does."""
 
 import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from bivm_ref.errors import UserError
+from tools import notebooks_full as full
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-full = importlib.import_module("tools.notebooks_full")
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 WITH_TORCH = [name for name, notebook in NOTEBOOKS.items() if full.imports_torch(notebook)]
 # As if a package were not there: what else it would be found by is not asked.

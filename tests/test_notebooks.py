@@ -5,7 +5,6 @@ an unexecuted notebook in silence, so the lint here demands that every cell was 
 """
 
 import copy
-import importlib.util
 import re
 from pathlib import Path
 
@@ -14,14 +13,12 @@ import numpy as np
 import papermill
 import pytest
 
+from tools import refresh_notebooks as refresh
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST = {"cells": 40, "code cells": 25, "code lines": 150, "kilobytes": 300}
 names = {"argnames": "path", "argvalues": NOTEBOOKS, "ids": [path.stem for path in NOTEBOOKS]}
-
-spec = importlib.util.spec_from_file_location("refresh_notebooks", ROOT / "tools" / "refresh_notebooks.py")
-refresh = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(refresh)
 
 
 # ── the lint ─────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,5 @@
 """`make notebooks-full`: which notebooks run without torch, and what an error looks like."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -9,9 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools import notebooks_full as full
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-full = importlib.import_module("tools.notebooks_full")
 
 
 def notebook(*sources: str):

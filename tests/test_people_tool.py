@@ -4,7 +4,6 @@ No Blender here: it draws what `Figure.frame` says, and that is plain NumPy. A m
 stands in for MakeHuman's mesh, written in MakeHuman's own formats.
 """
 
-import importlib
 import json
 import os
 import pickle
@@ -22,14 +21,26 @@ import pytest
 from PIL import Image
 
 from bivm_ref.errors import UserError
+from tools.people import __main__ as command
+from tools.people import (
+    assets,
+    body,
+    figure,
+    garments,
+    hair,
+    interrupts,
+    jobs,
+    makehuman,
+    motion,
+    outdoor_things,
+    outdoors,
+    person,
+    render,
+    rooms,
+    sheet,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-NAMES = ("makehuman assets body motion hair garments person figure render rooms outdoors outdoor_things jobs "
-         "interrupts sheet __main__").split()
-(makehuman, assets, body, motion, hair, garments, person, figure, render, rooms, outdoors, outdoor_things, jobs,
- interrupts, sheet, command) = (
-    importlib.import_module(f"tools.people.{name}") for name in NAMES)
 
 
 @pytest.fixture(autouse=True)

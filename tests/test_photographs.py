@@ -1,29 +1,21 @@
 """The tool that cuts four photographs out: boxes by hand, and which pixels of a mask are believed."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
-import pytest
+
+from tools import photographs as tool
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("photographs", ROOT / "tools" / "photographs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_part_is_cut_by_shares(tool):
+def test_a_part_is_cut_by_shares():
     image = np.arange(10 * 20 * 3).reshape(10, 20, 3)
     assert np.array_equal(tool.part(image, (0.25, 0.5, 1, 0.8)), image[5:8, 5:20])
     assert np.array_equal(tool.part(image, (0, 0, 1, 1)), image)
 
 
-def test_a_mask_is_believed_away_from_its_edge_alone(tool):
+def test_a_mask_is_believed_away_from_its_edge_alone():
     mask = np.zeros((500, 400), np.float32)
     mask[:, 200:] = 1.0
     mask[100:120, 300:320] = 0.5  # a doubt in the middle of somebody
@@ -35,7 +27,7 @@ def test_a_mask_is_believed_away_from_its_edge_alone(tool):
     assert set(np.unique(trimap)) == {0, 0.5, 1}
 
 
-def test_boxes_lie_within_and_one_still_is_all_that_is_used(tool):
+def test_boxes_lie_within_and_one_still_is_all_that_is_used():
     for used, stills, places in tool.PHOTOGRAPHS.values():
         for left, top, right, bottom in (used, *stills, *places):
             assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1

@@ -1,10 +1,8 @@
 """The sample clips are whole, small, what their README says, and can be rebuilt."""
 
 import hashlib
-import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +11,12 @@ from PIL import Image
 
 from bivm_ref.images import image_paths, read_image
 from bivm_ref.video import open_frames
+from tools import make_samples as tool
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "data_samples"
 NAMES = ["procedural", "rendered", "portrait", "astronaut"]
 PHOTOGRAPHS = {"portrait": 0, "astronaut": 1}  # their places in the tool's list
-
-
-@pytest.fixture(scope="module")
-def tool():
-    """tools/make_samples.py as a module; it lies outside the package."""
-    spec = importlib.util.spec_from_file_location("make_samples", ROOT / "tools" / "make_samples.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
 
 
 def alphas(name: str) -> np.ndarray:
@@ -83,14 +72,14 @@ def test_sums_in_the_readme_and_in_samples_json_are_those_of_the_files():
 
 
 @pytest.mark.parametrize("name", ["procedural", "rendered"])
-def test_rebuilt_from_its_seed_the_clip_has_the_stored_alpha_and_frames(name, tool):
+def test_rebuilt_from_its_seed_the_clip_has_the_stored_alpha_and_frames(name):
     frames, alpha = tool.CLIPS[name](2)
     assert same_but_for_rounding(alphas(name)[:2], alpha)
     for stored, frame in zip(open_frames(SAMPLES / name / "com.mp4"), frames):  # H.264 lies between the two
         assert np.abs(stored.astype(int) - frame).mean() < 3
 
 
-def test_held_out_from_training(tool):
+def test_held_out_from_training():
     assert min(tool.FIGURE_SEED, tool.BACKGROUND_SEED, tool.RENDERED_SEED) >= 10_000_000
     person, scene = (re.fullmatch(r"[hb](\d{6})\.\w+", name) for name in (tool.PERSON, tool.SCENE))
     assert int(person[1]) < 60 and int(scene[1]) < 10
@@ -108,7 +97,7 @@ def bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(params=PHOTOGRAPHS)
-def photo(request, tool):
+def photo(request):
     found = tool.PHOTOGRAPHS[PHOTOGRAPHS[request.param]]
     assert found.name == request.param
     return found
@@ -143,7 +132,7 @@ def test_a_photograph_s_alpha_keeps_to_its_trimap_and_the_trimap_to_its_drawing(
     assert 30 < np.ptp(alpha[trimap == 128])
 
 
-def test_check_reports_what_differs(tool, monkeypatch):
+def test_check_reports_what_differs(monkeypatch):
     found = tool.check("procedural")
     assert found == [] or "by up to 1 grey levels" in found[0]  # another processor's sine
     monkeypatch.setattr(tool, "FIGURE_SEED", tool.FIGURE_SEED + 1)

@@ -1,6 +1,5 @@
 """The shipped networks: what their files say is true, and they learned something."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -14,18 +13,11 @@ from bivm_ref.learn.evaluate import predict
 from bivm_ref.learn.train import load_model
 from bivm_ref.metrics import mad
 from bivm_ref.packed import PackedBiVM, weights
+from tools import make_weights as tool
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "bivm_ref" / "weights"
 FILES = sorted(WEIGHTS.glob("*.safetensors"))
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("make_weights", ROOT / "tools" / "make_weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_both_presets_are_shipped_and_load_takes_one_of_them():
@@ -55,7 +47,7 @@ def test_each_file_has_its_card(path):
         assert word in card
 
 
-def test_a_card_says_what_was_drawn_and_how_the_loss_went(tool, tmp_path):
+def test_a_card_says_what_was_drawn_and_how_the_loss_went(tmp_path):
     drawn = {"people": [166, "h000060", "h001044"], "scene": [80, "b000010", "b000089"], "odds": {"painted": 0.65}}
     said = tool.data_of({"recipe": {"source": "takes"}, "drawn": drawn})
     assert "painted 0.65" in said and "people: 166 files, h000060 to h001044; scene: 80 files" in said
@@ -67,7 +59,7 @@ def test_a_card_says_what_was_drawn_and_how_the_loss_went(tool, tmp_path):
     assert tool.curve(tmp_path / "none.jsonl") == ""
 
 
-def test_a_blend_is_the_weighted_mean_of_kept_networks(tool, tmp_path):
+def test_a_blend_is_the_weighted_mean_of_kept_networks(tmp_path):
     for name, shares in tool.BLENDS.items():
         assert sum(shares.values()) == pytest.approx(1), name
     name = "small-float-start"
@@ -103,7 +95,7 @@ def test_it_learned_something():
     assert np.mean(ours) == pytest.approx(recorded, rel=0.02), "the figure in the file, on another machine's clips"
 
 
-def test_recorded_sample_figures_are_those_of_the_engine(tool):
+def test_recorded_sample_figures_are_those_of_the_engine():
     """The video decoder may round differently elsewhere: 5 %."""
     net = PackedBiVM.load()
     assert set(tool.SAMPLES) <= set(net.metadata["figures"])
@@ -112,12 +104,12 @@ def test_recorded_sample_figures_are_those_of_the_engine(tool):
         assert row["MAD"] == pytest.approx(net.metadata["figures"][clip]["MAD"], rel=0.05, abs=1.0)
 
 
-def test_shipped_is_the_better_one_on_the_samples(tool):
+def test_shipped_is_the_better_one_on_the_samples():
     means = {p.name: np.mean([weights.load(p)[2]["figures"][clip]["MAD"] for clip in tool.SAMPLES]) for p in FILES}
     assert weights.default_weights().name == min(means, key=means.get)
 
 
-def test_readme_shows_the_figures_of_the_files(tool):
+def test_readme_shows_the_figures_of_the_files():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert tool.readme(text) == text
     assert len(re.findall(r"^\| `(?:small|default)` \|", text, re.M)) >= 8

@@ -89,8 +89,8 @@ def cut_out(photos: Path, out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, metavar="PHOTOS")
-    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="tests/test_images of face_recognition's sdist")
+    parser.add_argument("out", type=Path, metavar="OUT", help="gets a folder of people and one of places")
     args = parser.parse_args()
     cut_out(args.photos, args.out)
 

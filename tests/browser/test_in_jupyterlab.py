@@ -6,7 +6,6 @@ Plain `pytest` leaves this folder out (tests/conftest.py). Screenshots and Jupyt
 
 import re
 import shutil
-import sys
 import time
 
 import nbformat
@@ -14,8 +13,7 @@ import pytest
 from lab_driver import ROOT, Lab, Server, changed, pixels
 from playwright.sync_api import sync_playwright
 
-sys.path.insert(0, str(ROOT))  # tools/ is no installed package
-from tools import browser as chromium  # noqa: E402
+from tools import browser as chromium
 
 SHOTS = ROOT / "outputs" / "browser"
 NOTEBOOKS = ["00_start_here", "06_masked_decoder"]  # no torch; a frame under a slider, and a picture that is computed

@@ -75,6 +75,54 @@ def draw_sky(rng: np.random.Generator) -> tuple[Sky, bool]:
                rng.uniform(-180, 180), float(elevation), float(softness)), kind == "night"
 
 
+def street(kit: Kit, rng: np.random.Generator, depth: float, lit: float) -> None:
+    """A road between two rows of houses, with cars parked along both."""
+    half = rng.uniform(5, 11)
+    kit.box((-half + 3, -30, 0), (half - 3, depth, 0.01), np.full(3, rng.uniform(0.03, 0.12)), "wall")
+    for y in np.arange(0, depth, 6):
+        kit.box((-0.07, y, 0), (0.07, y + 2.5, 0.015), (0.8, 0.8, 0.78))
+    row(kit, rng, facing((-half, 0, 0), (0, 1)), depth, lit)
+    row(kit, rng, facing((half, depth, 0), (0, -1)), depth, lit)
+    for side in (-1, 1):
+        for y in np.arange(rng.uniform(3, 9), depth, rng.uniform(5.5, 9)):
+            if rng.random() < 0.6:
+                car(kit, rng, (side * (half - 3.9), y, 0), across=False)
+
+
+def square(kit: Kit, rng: np.random.Generator, depth: float, lit: float) -> None:
+    """A row of houses across the view, and cars before it."""
+    row(kit, rng, facing((-45, depth, 0), (1, 0)), 90, lit)
+    for x in np.arange(-12, 12, 5.5):
+        if rng.random() < 0.4:
+            car(kit, rng, (x, depth - rng.uniform(2.5, 4), 0), across=True)
+
+
+def park(kit: Kit, rng: np.random.Generator, depth: float, lit: float) -> None:
+    """A path of gravel, and perhaps houses in the distance."""
+    gravel = hsv(0.09, 0.3, rng.uniform(0.4, 0.8))
+    kit.box((-0.8, -5, 0), (0.8, depth, 0.01), gravel, "wall", rng.uniform(-25, 25))
+    houses_behind(kit, rng, depth, lit)
+
+
+def yard(kit: Kit, rng: np.random.Generator, depth: float, lit: float) -> None:
+    """A hedge or a fence, and perhaps houses behind it."""
+    kit.place = facing((-12, depth, 0), (1, 0))
+    if rng.random() < 0.45:
+        hedge(kit, rng, 24, rng.uniform(1, 2.2))
+    else:
+        fence(kit, rng, 24)
+    kit.place = np.eye(4)
+    houses_behind(kit, rng, depth, lit)
+
+
+def houses_behind(kit: Kit, rng: np.random.Generator, depth: float, lit: float) -> None:
+    if rng.random() < 0.6:
+        row(kit, rng, facing((-60, depth + rng.uniform(8, 25), 0), (1, 0)), 120, lit)
+
+
+SURROUNDINGS = {"street": street, "square": square, "park": park, "yard": yard}
+
+
 def draw_outdoors(seed: int) -> Outdoors:
     """The place of a seed."""
     rng, kit = stream(seed, "outdoors"), Kit()
@@ -87,35 +135,7 @@ def draw_outdoors(seed: int) -> Outdoors:
     kit.box((-150, -30, -0.1), (150, 300, 0), ground, "floor")
     depth = {"street": rng.uniform(50, 120), "square": rng.uniform(9, 30), "park": rng.uniform(40, 90),
              "yard": rng.uniform(3, 8)}[kind]
-    if kind == "street":
-        half = rng.uniform(5, 11)
-        kit.box((-half + 3, -30, 0), (half - 3, depth, 0.01), np.full(3, rng.uniform(0.03, 0.12)), "wall")
-        for y in np.arange(0, depth, 6):
-            kit.box((-0.07, y, 0), (0.07, y + 2.5, 0.015), (0.8, 0.8, 0.78))
-        row(kit, rng, facing((-half, 0, 0), (0, 1)), depth, lit)
-        row(kit, rng, facing((half, depth, 0), (0, -1)), depth, lit)
-        for side in (-1, 1):
-            for y in np.arange(rng.uniform(3, 9), depth, rng.uniform(5.5, 9)):
-                if rng.random() < 0.6:
-                    car(kit, rng, (side * (half - 3.9), y, 0), across=False)
-    elif kind == "square":
-        row(kit, rng, facing((-45, depth, 0), (1, 0)), 90, lit)
-        for x in np.arange(-12, 12, 5.5):
-            if rng.random() < 0.4:
-                car(kit, rng, (x, depth - rng.uniform(2.5, 4), 0), across=True)
-    else:
-        if kind == "park":
-            gravel = hsv(0.09, 0.3, rng.uniform(0.4, 0.8))
-            kit.box((-0.8, -5, 0), (0.8, depth, 0.01), gravel, "wall", rng.uniform(-25, 25))
-        else:
-            kit.place = facing((-12, depth, 0), (1, 0))
-            if rng.random() < 0.45:
-                hedge(kit, rng, 24, rng.uniform(1, 2.2))
-            else:
-                fence(kit, rng, 24)
-            kit.place = np.eye(4)
-        if rng.random() < 0.6:
-            row(kit, rng, facing((-60, depth + rng.uniform(8, 25), 0), (1, 0)), 120, lit)
+    SURROUNDINGS[kind](kit, rng, depth, lit)
     scatter(kit, rng, kind, depth, night)
     eye = np.array([rng.normal(0, 1), 0.0, rng.uniform(1.1, 1.75)])
     aim = eye + [rng.normal(0, 0.25), 1.0, rng.normal(0.03, 0.06)]
