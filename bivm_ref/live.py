@@ -7,10 +7,9 @@ the `newest` frame there is. Nothing is written.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
@@ -18,6 +17,7 @@ from PIL import Image
 from .clips import composite
 from .errors import UserError
 from .matte import GREEN, Report, read_background
+from .newest import newest
 from .video import open_frames
 
 VIEWS = ("composite", "alpha", "frame")  # in the order in which the space bar shows them
@@ -81,53 +81,6 @@ class Window:
                 self.root.destroy()
 
 
-def newest(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The newest frame each time one is asked for; those that came and went meanwhile are dropped.
-
-    A camera does not wait for a slow engine, and its driver keeps many frames: read one by one, the picture would lag
-    behind by seconds. So a thread reads as fast as frames come. It begins with the second frame, because an engine may
-    fork at its first. Waits where nothing new has come; ends, or raises, when `frames` does.
-    """
-    source, turn = iter(frames), threading.Condition()
-    waiting: deque[np.ndarray] = deque(maxlen=1)  # the newest alone
-    end: list[BaseException | None] = []
-
-    def read() -> None:
-        error: BaseException | None = None
-        try:
-            for frame in source:
-                with turn:
-                    waiting.append(frame)
-                    turn.notify()
-                    if end:  # nobody listens any more
-                        return
-        except BaseException as raised:  # whoever asks for frames is told
-            error = raised
-        with turn:
-            end.append(error)
-            turn.notify()
-
-    for first in source:
-        yield first
-        break
-    else:
-        return
-    threading.Thread(target=read, name="camera", daemon=True).start()
-    try:
-        while True:
-            with turn:
-                turn.wait_for(lambda: waiting or end)
-                if not waiting:
-                    if end[0] is not None:
-                        raise end[0]
-                    return
-                frame = waiting.pop()
-            yield frame
-    finally:
-        with turn:
-            end.append(None)
-
-
 def live(source, engine, background: str | None = None, window: Window | None = None,
          clock: Callable[[], float] = time.perf_counter) -> Report:
     """Show the matte of a camera or a clip until it ends, the window is closed, q or Escape is pressed, or Ctrl-C.
@@ -143,7 +96,7 @@ def live(source, engine, background: str | None = None, window: Window | None = 
     view = 0
     engine.reset()
     try:
-        for frame in newest(reader) if str(source).startswith("webcam:") else reader:
+        for frame in newest(reader) if reader.live else reader:
             alpha, foreground = engine.step(frame)
             report.frames += 1
             times.append(clock())

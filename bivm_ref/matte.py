@@ -26,6 +26,7 @@ from tqdm import tqdm
 from .clips import composite
 from .errors import UserError
 from .images import read_image
+from .newest import newest
 from .video import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -83,7 +84,7 @@ def load_engine(kind: str = "packed", weights: str | Path | None = None, size: i
 
 def matte(source, out, engine, background: str | None = None, only: str | None = None,
           png: bool | None = None, overwrite: bool = False, progress: bool = False,
-          on_frame: Callable | None = None) -> Report:
+          on_frame: Callable | None = None, clock: Callable[[], float] = time.perf_counter) -> Report:
     """Matte a video, a folder of images, one image or a webcam into `out`.
 
     out         a folder: alpha, foreground and composite in it, as .mp4, or as folders of PNGs (`png`; None:
@@ -95,25 +96,31 @@ def matte(source, out, engine, background: str | None = None, only: str | None =
     on_frame    called as on_frame(index, frame, alpha, products); alpha is (H, W) float32, products are
                 {name: uint8}
 
-    Frame rate and size are the source's. The foreground is straight (not multiplied by alpha) where alpha > 0
-    and black elsewhere; as PNG it is a cut-out, RGBA. The first Ctrl-C stops after the frame in work and
-    keeps what is done; a second one drops it. Raises UserError as `open_frames` and the writers do; then
+    Frame rate and size are the source's. Of a camera's frames the newest is taken each time, and a video shows it when
+    it came by `clock`, in seconds, so that people move as fast as they did. The foreground is straight (not multiplied
+    by alpha) where alpha > 0 and black elsewhere; as PNG it is a cut-out, RGBA. The first Ctrl-C stops after the frame
+    in work and keeps what is done; a second one drops it. Raises UserError as `open_frames` and the writers do; then
     nothing is left behind.
     """
     reader = open_frames(source)
     paths = plan(reader, out, background, only, png, overwrite)
     _refuse_own_input(source, paths)
     backdrop = read_background(background or GREEN, reader.size) if "composite" in paths else None
-    report, start = Report(), time.perf_counter()
+    report, start = Report(), clock()
     engine.reset()
+    begun = at = None  # a clip's frames need no times
     bar = tqdm(total=reader.count, unit="frame", desc="matte", disable=None if progress else True)
     with bar, _ctrl_c() as pressed, _cleared_on_failure(paths), contextlib.ExitStack() as stack:
         writers = {name: stack.enter_context(_writer(path, reader)) for name, path in paths.items()}
-        for frame in reader:
+        for frame in newest(reader) if reader.live else reader:
+            if reader.live:
+                now = clock()
+                begun = now if begun is None else begun
+                at = now - begun
             alpha, foreground = engine.step(frame)
             products = finish(alpha, foreground, backdrop, paths)
             for name, writer in writers.items():
-                writer.write(_for_file(name, products, paths[name]))
+                writer.write(_for_file(name, products, paths[name]), at)
             if on_frame is not None:
                 on_frame(report.frames, frame, alpha, products)
             report.frames += 1
@@ -121,7 +128,7 @@ def matte(source, out, engine, background: str | None = None, only: str | None =
             if pressed():
                 report.interrupted = True
                 break
-    report.seconds = time.perf_counter() - start
+    report.seconds = clock() - start
     report.warnings = list(reader.warnings)
     report.outputs = list(paths.values()) if report.frames else []
     return report

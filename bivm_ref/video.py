@@ -41,13 +41,15 @@ class FrameReader:
     fps       frames per second as an exact Fraction; None for images
     size      (width, height) after rotation, the same for every frame
     count     number of frames the source announces, None if it does not say
+    live      whether frames come when they come, as from a camera, whoever is ready for them
     warnings  one line for each thing that went wrong without stopping the clip; complete after iteration
 
     Iterating again starts from the first frame (a webcam goes on). Memory does not grow with the clip.
     """
 
-    def __init__(self, kind: str, fps: Fraction | None, size: tuple[int, int], count: int | None, start):
-        self.kind, self.fps, self.size, self.count = kind, fps, size, count
+    def __init__(self, kind: str, fps: Fraction | None, size: tuple[int, int], count: int | None, start,
+                 live: bool = False):
+        self.kind, self.fps, self.size, self.count, self.live = kind, fps, size, count, live
         self.warnings: list[str] = []
         self._start = start  # a function: warnings → iterator of frames
 
@@ -257,7 +259,7 @@ def _open_webcam(name):
         warnings.extend(notes)
 
     rate = container.streams.video[0].average_rate or Fraction(30)
-    return FrameReader("video", rate, (first.shape[1], first.shape[0]), None, start)
+    return FrameReader("video", rate, (first.shape[1], first.shape[0]), None, start, live=True)
 
 
 # ── folders of images ────────────────────────────────────────────────────────────────────────

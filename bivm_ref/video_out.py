@@ -59,7 +59,7 @@ def check_output(path, overwrite: bool = False) -> Path:
 
 
 class _Writer:
-    """What the three writers share: `write(frame)`, `close()`, `abort()`, `with`."""
+    """What the three writers share: `write(frame, at)`, `close()`, `abort()`, `with`. Images have no time."""
 
     keep_on_interrupt = False
 
@@ -98,6 +98,7 @@ class VideoWriter(_Writer):
     def __init__(self, path, fps, size: tuple[int, int], lossless: bool = False,
                  keep_on_interrupt: bool = False):
         self.path, self.size, self.count = Path(path), (int(size[0]), int(size[1])), 0
+        self._tick = -1  # of the last frame, in units of 1 / fps
         self.keep_on_interrupt = keep_on_interrupt
         self.fps = Fraction(fps).limit_denominator(1_000_000)  # FFmpeg's rationals are 32 bits wide
         self._suffix = self.path.suffix.lower()
@@ -136,13 +137,20 @@ class VideoWriter(_Writer):
             context.color_range = 1  # limited range, 16..235
         return stream
 
-    def write(self, frame: np.ndarray) -> None:
-        """Append one frame: uint8, (H, W, 3) or (H, W)."""
+    def write(self, frame: np.ndarray, at: float | None = None) -> None:
+        """Append one frame: uint8, (H, W, 3) or (H, W).
+
+        at: when it is shown, in seconds from the first one's, rounded to 1 / fps; at the least it comes 1 / fps after
+        the frame before it, and so it does for None.
+        """
         frame = _checked(frame, self.size)
         if self._container is None:
             raise ValueError(f"{self.path}: write after close")
         picture = self._picture(np.ascontiguousarray(frame))
-        picture.pts, picture.time_base = self.count, 1 / self.fps
+        self._tick += 1
+        if at is not None:
+            self._tick = max(self._tick, round(at * self.fps))
+        picture.pts, picture.time_base = self._tick, 1 / self.fps
         try:
             self._container.mux(self._stream.encode(picture))
         except (OSError, av.error.FFmpegError) as error:
@@ -198,7 +206,7 @@ class ImageFolderWriter(_Writer):
         except OSError as error:
             raise _write_error(self.folder, error) from error
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, at: float | None = None) -> None:
         """Write the next image: uint8, (H, W), (H, W, 3), or (H, W, 4) RGBA."""
         _save_image(frame, self.folder / f"{self.prefix}{self.count:04d}.png")
         self.count += 1
@@ -212,7 +220,7 @@ class ImageWriter(_Writer):
         if self.path.suffix.lower() not in IMAGE_SUFFIXES:
             raise UserError(f"{self.path}: unknown kind of image; end it in {' '.join(IMAGE_SUFFIXES)}")
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, at: float | None = None) -> None:
         """Write the image: uint8, (H, W), (H, W, 3), or (H, W, 4) RGBA where the format has alpha."""
         if self.count:
             raise ValueError(f"{self.path}: one image holds one frame")

@@ -4,16 +4,20 @@ import sys
 import threading
 import time
 import types
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from bivm_ref.cli import main
 from bivm_ref.errors import UserError
-from bivm_ref.live import Window, live, newest
-from bivm_ref.video import open_frames
+from bivm_ref.live import Window, live
+from bivm_ref.matte import matte
+from bivm_ref.newest import newest
+from bivm_ref.video import FrameReader, open_frames
 
 
 class Half:
@@ -169,8 +173,55 @@ def test_frames_of_a_camera_are_skipped_and_those_of_a_clip_are_not(folder, monk
     monkeypatch.setattr("bivm_ref.live.newest", lambda frames: asked.append(1) or iter(frames))
     live(folder, Half(), None, Screen())
     assert not asked
-    monkeypatch.setattr("bivm_ref.live.open_frames", lambda source: open_frames(folder))
+    monkeypatch.setattr("bivm_ref.live.open_frames", lambda source: camera_of([np.zeros((8, 12, 3), np.uint8)] * 5))
     assert live("webcam:0", Half(), None, Screen()).frames == 5 and asked
+
+
+def camera_of(frames) -> FrameReader:
+    """A camera of 12 x 8 pixels and 30 frames a second, as `open_frames` would give it."""
+    return FrameReader("video", Fraction(30), (12, 8), None, lambda warnings: iter(frames), live=True)
+
+
+def ticks_of(path: Path) -> list[int]:
+    """When the frames of a video are shown, in thirtieths of a second."""
+    with av.open(str(path)) as container:
+        return [round(frame.pts * frame.time_base * 30) for frame in container.decode(video=0)]
+
+
+def test_a_camera_s_file_moves_as_fast_as_people_did(tmp_path, monkeypatch):
+    """Frames at 0, 0.1, 0.5 and 0.51 s: in thirtieths 0, 3, 15, and 16, as two cannot be shown at once."""
+    grey = [np.full((8, 12, 3), level, np.uint8) for level in (10, 60, 110, 160)]
+    monkeypatch.setattr("bivm_ref.matte.open_frames", lambda source: camera_of(grey))
+    monkeypatch.setattr("bivm_ref.matte.newest", iter)  # none is dropped: the test is about times
+    clock = iter([7.0, 7.5, 7.6, 8.0, 8.01, 9.0])  # the job begins, four frames come, the job ends
+    report = matte("webcam:0", tmp_path / "out", Half(), clock=lambda: next(clock))
+    assert report.frames == 4 and report.seconds == 2.0
+    for product in ("alpha", "foreground", "composite"):
+        assert ticks_of(tmp_path / "out" / f"{product}.mp4") == [0, 3, 15, 16]
+    reader = open_frames(tmp_path / "out" / "alpha.mp4")
+    assert sum(1 for _ in reader) == 4 and not reader.warnings
+
+
+def test_a_job_takes_a_camera_s_newest_frame_and_all_of_a_clip(folder, tmp_path, monkeypatch):
+    """Twenty frames in 0.2 s, an engine that needs 0.1 s for each: most are dropped, in a file as in a window."""
+    def frames():
+        for level in range(20):
+            time.sleep(0.01)
+            yield np.full((8, 12, 3), level, np.uint8)
+
+    class Slow(Half):
+        def step(self, frame):
+            seen.append(int(frame[0, 0, 0]))
+            time.sleep(0.1)
+            return super().step(frame)
+
+    seen: list[int] = []
+    monkeypatch.setattr("bivm_ref.matte.open_frames", lambda source: camera_of(frames()))
+    assert matte("webcam:0", tmp_path / "a", Slow()).frames < 20
+    assert seen[0] == 0 and seen[-1] == 19 and seen == sorted(set(seen))
+    monkeypatch.undo()
+    seen.clear()
+    assert matte(folder, tmp_path / "b", Slow()).frames == 5 and seen == [10, 20, 30, 40, 50]
 
 
 def test_a_missing_clip_is_refused_before_the_window_shows_anything(tmp_path):

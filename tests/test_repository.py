@@ -19,7 +19,7 @@ CONDA_NAME = {"torch": "pytorch", "playwright": "playwright-python"}
 GROUND = {
     *"active ancestors arch arguments bench bench_text camera clips cost cost_arguments cost_table cost_text".split(),
     *"claims claims_data damage digests elementwise errors evaluate evaluation_sets figures files images".split(),
-    *"information information_sheet information_text machine metrics motion packed parts".split(),
+    *"information information_sheet information_text machine metrics motion newest packed parts".split(),
     *"resampling results roofline scenes shapes sheet sign_bits staging takes time_model timings topology".split(),
     *"video video_out wardrobe".split(),
 }

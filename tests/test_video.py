@@ -91,6 +91,20 @@ def test_frame_rate_is_kept_exactly(tmp_path, suffix, fps):
     assert open_frames(path).fps == Fraction(fps)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".gif"])
+def test_frames_may_have_times_of_their_own(tmp_path, suffix):
+    """In twentieths of a second: 0, 4; 4.2 rounds to 4, which is taken, so 5; without a time the next, 6; 20."""
+    path = tmp_path / f"clip{suffix}"
+    with VideoWriter(path, 20, (96, 64)) as writer:
+        for i, at in enumerate([0.0, 0.2, 0.21, None, 1.0]):
+            writer.write(noise(i), at)
+    with av.open(str(path)) as container:
+        shown = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    assert shown == pytest.approx([0.0, 0.2, 0.25, 0.3, 1.0], abs=0.002)
+    reader = open_frames(path)
+    assert len(list(reader)) == 5 and not reader.warnings
+
+
 def test_lossless_is_lossless(tmp_path):
     frames = [noise(i, 37, 21) for i in range(4)]
     reader = open_frames(write(tmp_path / "clip.mkv", frames, lossless=True))
