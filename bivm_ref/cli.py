@@ -83,6 +83,7 @@ def _matte(commands) -> None:
                  "image file. Frame rate, size and rotation are the input's; a folder of images becomes\n"
                  "25 frames per second. The foreground is straight colour (not multiplied by alpha) where\n"
                  "alpha > 0 and black elsewhere; as PNG it is a cut-out (RGBA). Ctrl-C keeps what is done.\n"
+                 "A camera's newest frame is taken each time; in a video it is shown when it came.\n"
                  "Without OUT the matte is shown in a window and nothing is written; where no window can be\n"
                  "opened, a camera's goes to outputs/webcam (or -2, -3, ...) until Ctrl-C.",
                  "bivm-ref matte clip.mp4 out\n"

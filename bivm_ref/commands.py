@@ -16,6 +16,7 @@ def matte(args) -> int:
     from .matte import load_engine
     from .matte import matte as run
 
+    _refuse_what_would_do_nothing(args)
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
     output, window = args.output, None
     if output is None:
@@ -38,6 +39,18 @@ def matte(args) -> int:
     else:
         print(f"{frame_text(report.frames)} in {report.seconds:.1f} s ({rate:.2f} per second) -> {names}")
     return 130 if report.interrupted else 0
+
+
+def _refuse_what_would_do_nothing(args) -> None:
+    from .video_out import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+
+    if args.output is None:
+        return
+    suffix = Path(args.output).suffix.lower()
+    if args.png and suffix in VIDEO_SUFFIXES + IMAGE_SUFFIXES:
+        raise UserError(f"--png: writes sequences into a folder, and {args.output} is a file; name a folder")
+    if args.background and args.only in ("alpha", "foreground"):
+        raise UserError(f"--background: is behind the composite, and --only {args.only} writes none; drop one of them")
 
 
 def _window_or_folder(args) -> tuple[Path | None, object | None]:

@@ -212,6 +212,15 @@ def test_overwriting_a_sequence_leaves_no_frame_of_the_longer_one(tmp_path, matt
     assert len(list(open_frames(folder))) == 6
 
 
+@pytest.mark.parametrize("out, options, named", [
+    ("a.mp4", ["--png"], ["--png", "a.mp4"]), ("a.png", ["--png"], ["--png", "a.png"]),
+    ("out", ["--only", "alpha", "--background", "white"], ["--background", "--only alpha"]),
+    ("a.mp4", ["--background", "white", "--only", "foreground"], ["--background", "--only foreground"])])
+def test_an_option_that_would_do_nothing_is_refused(tmp_path, matte, clip, out, options, named):
+    refused(matte(clip, tmp_path / out, *options), *named)
+    assert not (tmp_path / out).exists()
+
+
 def test_the_input_is_never_overwritten(tmp_path, matte, clip):
     copy = tmp_path / "clip.mp4"
     copy.write_bytes(clip.read_bytes())
