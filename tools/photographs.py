@@ -3,10 +3,12 @@
     python tools/photographs.py PHOTOS OUT
 
 PHOTOS is the folder tests/test_images of the sdist of face_recognition 1.3.0 (on PyPI). Four of its files are official
-White House photographs by Pete Souza of Barack Obama and Joe Biden (2009, 2010, 2012): their EXIF and IPTC fields say so.
+White House photographs by Pete Souza of Barack Obama and Joe Biden (2009 to 2012): their EXIF and IPTC fields say so.
 As works of the United States government they are in the public domain there (17 U.S.C. 105). The same fields hold the
 White House's notice: for news and personal printing, not to be manipulated, nor to be used as if it approved of
-something. Nothing of them is in this repository; whoever wants to heed the notice trains without them. OUT/people gets nine RGBA stills, OUT/places nine pieces of
+something. Nothing of them is in this repository, and whoever wants to heed the notice trains without them.
+
+OUT/people gets nine RGBA stills, OUT/places nine pieces of
 what is behind them. Trimaps come from MediaPipe's selfie segmentation (Apache 2.0; its model lies
 in the wheel), alpha and foreground from pymatting:
 
