@@ -59,6 +59,22 @@ def test_a_card_says_what_was_drawn_and_how_the_loss_went(tmp_path):
     assert tool.curve(tmp_path / "none.jsonl") == ""
 
 
+def test_every_stage_begins_with_a_known_one_and_mimics_a_float_twin_of_its_size():
+    known = {**tool.RECIPES, **dict.fromkeys(tool.BLENDS)}
+    for name, recipe in tool.RECIPES.items():
+        for source in filter(None, (recipe.init, recipe.teacher)):
+            stage, file = source.split("/")
+            assert stage in known and file in ("model.pt", "checkpoint.pt"), f"{name} begins with or mimics {source}"
+            assert stage in tool.BLENDS or known[stage].arch == recipe.arch, name
+        assert bool(recipe.teacher) == bool(recipe.mimic), name
+        teacher = Path(recipe.teacher or "").parent.name
+        while teacher in tool.BLENDS:
+            teacher = next(iter(tool.BLENDS[teacher]))
+        assert not teacher or tool.RECIPES[teacher].method == "float", name
+    assert {part for parts in tool.BLENDS.values() for part in parts} <= set(known)
+    assert set(tool.ODDS) <= set(tool.RECIPES) and set(tool.STARTED_FROM) <= set(tool.RECIPES)
+
+
 def test_a_blend_is_the_weighted_mean_of_kept_networks(tmp_path):
     for name, shares in tool.BLENDS.items():
         assert sum(shares.values()) == pytest.approx(1), name

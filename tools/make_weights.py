@@ -1,24 +1,19 @@
 """The shipped weights: the recipes they were trained with, and how a finished run becomes a file with its card.
 
-    python tools/make_weights.py train small-float       --people PEOPLE --scenes SCENES    -> runs/small-float/
-    python tools/make_weights.py train small-mix         --people PEOPLE --scenes SCENES
-    python tools/make_weights.py train small-float-cloth --people PEOPLE --scenes SCENES
-    python tools/make_weights.py train small-cloth       --people PEOPLE --scenes SCENES --moving MOVING
-    python tools/make_weights.py train small             --people PEOPLE --scenes SCENES --moving MOVING
-    python tools/make_weights.py train default-float     --people PEOPLE --scenes SCENES --moving MOVING
-    python tools/make_weights.py train default           --people PEOPLE --scenes SCENES --moving MOVING
-    python tools/make_weights.py ship small [--twin runs/small-float/model.pt]        -> bivm_ref/weights/small.*
+    python tools/make_weights.py train small-float --people PEOPLE --scenes SCENES          -> runs/small-float/
+    python tools/make_weights.py train small       --people PEOPLE --scenes SCENES --photos PHOTOS --moving MOVING
+    python tools/make_weights.py ship small [--twin TWIN/model.pt]                    -> bivm_ref/weights/small.*
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
     python tools/make_weights.py blend small-float-blend          -> runs/small-float-blend/model.pt, a mean of several
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 
-PEOPLE is a folder of RGBA stills of people, SCENES one of photographs (or rendered rooms), PHOTOS one more of
-photographs (--photos), MOVING one of rendered clips; without them a run draws procedural figures and textures alone.
-`ship` measures with the NumPy engine, on clips no run ever draws.
-A run that was stopped early is shipped from its checkpoint, and its card says at which step it stopped. The real
-weights behind the signs, and the float twin's, are kept in weights/training/ in half precision: `--init` goes on
+`train` takes any stage of bivm_ref/learn/shipped.py, after those it begins with. PEOPLE is a folder of RGBA stills of
+people, SCENES one of photographs (or rendered rooms), PHOTOS one more of photographs, MOVING one of rendered clips;
+without them a run draws procedural figures and textures alone. `ship` measures with the NumPy engine, on clips no run
+ever draws. A run that was stopped early is shipped from its checkpoint, and its card says at which step it stopped. The
+real weights behind the signs, and the float twin's, are kept in weights/training/ in half precision: `--init` goes on
 from them.
 """
 
@@ -39,14 +34,14 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import ClipMix, procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.mimic import Mimicking
-from bivm_ref.learn.store import build_from, load_state, load_weights, save_atomic, trained_size
-from bivm_ref.learn.train import Phase, Recipe, train
+from bivm_ref.learn.shipped import BLENDS, FILMED, MIXED, ODDS, RECIPES, STARTED_FROM
+from bivm_ref.learn.store import build_from, load_model, load_state, load_weights, save_atomic, trained_size
+from bivm_ref.learn.train import train
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import fold
 from bivm_ref.packed import PackedBiVM, weights
 from bivm_ref.reporting import run_and_report
-from bivm_ref.takes import Odds, Takes
+from bivm_ref.takes import Takes
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "bivm_ref" / "weights"
@@ -57,101 +52,6 @@ CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": 
          "rendered": "sample: rendered person",
          "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
-MIXED = ("procedural figures (65-85 %) and CC0 rendered people (121 stills, seeds 60-180), over textures "
-         "and 80 rendered scenes (seeds 10-89), a quarter of the clips wild; no photograph of a person")
-FILMED = ("takes (`bivm_ref/takes.py`) of procedural figures (80 %) and CC0 rendered people (166 stills, seeds "
-          "60-180 and 1000-1044, half of them in other clothes, and 22 clips of five frames, seeds 1000-1021), over "
-          "textures and 80 rendered scenes (seeds 10-89); no photograph at all")
-
-# From nothing to what is shipped, the stages of each network joined into one run; the float twin goes first. Step
-# counts are what two shared CPU cores did in an afternoon; more of them would do good. The refiner comes last.
-REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
-RECIPES = {
-    "small-float": Recipe(arch="small", method="float", bf16=True, seed=71, mix=(0.7, 0.3), decay=0.6,
-                          phases=(Phase(1100, 96, 160), Phase(220, 144, 256), Phase(2000, 144, 256, frames=2))),
-    # Shipped until 29 November 2026, without a teacher.
-    "small-mix": Recipe(arch="small", bf16=True, seed=21, mix=(0.75, 0.25), decay=0.4, init="small-float/model.pt",
-                        phases=(Phase(1900, 96, 160), Phase(4200, 144, 256, frames=2), Phase(700, 144, 256, batch=3),
-                                REFINE)),
-    # Not shipped: it sees whole people better, and takes a flag for one (see weights/training/README.md).
-    "small-takes": Recipe(arch="small", bf16=True, seed=31, source="takes", decay=0.6, init="small-mix/model.pt",
-                          phases=(Phase(2200, 144, 256, frames=2), Phase(250, 144, 256, batch=2),
-                                  Phase(50, 144, 256, batch=1, frames=2, refine=True))),
-    # The same for the float twin: rendered people at their best, photographs at their worst.
-    "small-float-takes": Recipe(arch="small", method="float", bf16=True, seed=41, source="takes", decay=0.6,
-                                init="small-float/model.pt", phases=(Phase(4000, 144, 256, frames=2),)),
-    # Takes with cloth and more that is painted: photographs keep what they had, rendered people gain.
-    "small-float-cloth": Recipe(arch="small", method="float", bf16=True, seed=51, source="takes", decay=0.6,
-                                init="small-float/model.pt", phases=(Phase(400, 144, 256, frames=2),)),
-    # The student of that one, on the same data and on rendered clips, and its finish on more that is painted.
-    "small-cloth": Recipe(arch="small", bf16=True, seed=61, source="takes", decay=0.6,
-                          mimic=Mimicking(floor=1.0, even=0.0),
-                          init="small-mix/model.pt", teacher="small-float-cloth/model.pt",
-                          phases=(Phase(1500, 96, 160, frames=2), Phase(2200, 144, 256, frames=2),
-                                  Phase(150, 144, 256, batch=2, frames=4),
-                                  Phase(60, 144, 256, batch=1, frames=2, refine=True))),
-    "small": Recipe(arch="small", bf16=True, seed=62, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                    init="small-cloth/model.pt", teacher="small-float-cloth/model.pt",
-                    phases=(Phase(420, 144, 256, frames=2), Phase(60, 144, 256, batch=1, frames=2, refine=True))),
-    # A twin from the mean of two, on takes with more in them each time: as before, with hats and folds and more
-    # scenes, with photographed people and places. Of 1,700 and 1,300 steps the last two did 400 and 1,000.
-    "small-float-photos-1": Recipe(arch="small", method="float", bf16=True, seed=81, source="takes", decay=0.01,
-                                   init="small-float-start/model.pt", phases=(Phase(900, 144, 256, frames=2),)),
-    "small-float-photos-2": Recipe(arch="small", method="float", bf16=True, seed=82, source="takes", decay=0.01,
-                                   init="small-float-photos-1/checkpoint.pt",
-                                   phases=(Phase(400, 144, 256, frames=2),)),
-    "small-float-photos-3": Recipe(arch="small", method="float", bf16=True, seed=83, source="takes", decay=0.85,
-                                   init="small-float-photos-2/checkpoint.pt",
-                                   phases=(Phase(1700, 144, 256, frames=2),)),
-    "small-float-photos": Recipe(arch="small", method="float", bf16=True, seed=84, source="takes", decay=0.85,
-                                 init="small-float-photos-3/checkpoint.pt",
-                                 phases=(Phase(1300, 144, 256, frames=2),)),
-    # A student meanwhile, of which 400, 800, 800 and 300 steps were done, from the third stage on with the mean of
-    # three twins for a teacher; the fourth begins with the mean of two. Not shipped: see weights/training/README.md.
-    "small-photos-1": Recipe(arch="small", bf16=True, seed=91, source="takes", decay=0.01, mimic=Mimicking(),
-                             init="small/model.pt", teacher="small-float-start/model.pt",
-                             phases=(Phase(4000, 144, 256, frames=2),)),
-    "small-photos-2": Recipe(arch="small", bf16=True, seed=92, source="takes", decay=0.01, mimic=Mimicking(),
-                             init="small-photos-1/checkpoint.pt", teacher="small-float-start/model.pt",
-                             phases=(Phase(4000, 144, 256, frames=2),)),
-    "small-photos-3": Recipe(arch="small", bf16=True, seed=93, source="takes", decay=1.0, mimic=Mimicking(),
-                             init="small-photos-2/checkpoint.pt", teacher="small-float-blend/model.pt",
-                             phases=(Phase(1350, 144, 256, frames=2),
-                                     Phase(50, 144, 256, batch=1, frames=2, refine=True))),
-    "small-photos-4": Recipe(arch="small", bf16=True, seed=95, source="takes", lr=1.2e-3, decay=1.0,
-                             mimic=Mimicking(), init="small-photos-mean/model.pt", teacher="small-float-blend/model.pt",
-                             phases=(Phase(330, 144, 256, frames=2),
-                                     Phase(50, 144, 256, batch=1, frames=2, refine=True))),
-    # At the paper's scale, as far as one core came in an hour: a teacher from random weights, and its student.
-    "default-float": Recipe(arch="default", method="float", bf16=True, seed=23, source="takes", decay=0.6,
-                            phases=(Phase(900, 96, 160, frames=2),)),
-    "default": Recipe(arch="default", bf16=True, seed=24, source="takes", decay=0.6, mimic=Mimicking(),
-                      init="default-float/model.pt", teacher="default-float/model.pt",
-                      phases=(Phase(1500, 96, 160, frames=2), Phase(150, 144, 256, frames=2),
-                              Phase(40, 144, 256, batch=1, frames=2, refine=True))),
-}
-# Means of networks that have a start in common, by the share of each (see weights/training/README.md).
-BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0.3},
-          "small-float-blend": {"small-float-cloth": 0.49, "small-float-takes": 0.21, "small-float-photos": 0.3},
-          "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
-          "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
-# What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
-BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
-BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
-ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
-        "small": Odds(procedural=0.8, painted=0.8, hung=0.2, hatted=0, gathered=0),
-        "small-photos-1": Odds(painted=0.6), "small-photos-4": Odds(procedural=0.7, painted=0.7),
-        **dict.fromkeys(("small-float-cloth", "small-cloth", "small-float-photos-1", "default-float", "default"),
-                        BEFORE_HATS)}
-STARTED_FROM = {
-    "small": "`small-cloth`, the same on 60 % procedural figures: 1,500 steps at 160x96, 2,200 and 150 at 256x144 with "
-             "2 and 4 frames, and 60 of the refiner (1.4 h), learning rate 2e-3, seed 61, the same teacher; before it "
-             "`small-mix`, shipped until 29 November 2026: no teacher (weights/training/small-mix.pt; its card, with "
-             "all that was before, is in this repository's history)",
-    "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
-                   "120 of the refiner (0.46 h)",
-    "default": "`default-float`, its float twin: 900 steps at 160x96 from random weights (seed 23), on the same takes",
-}
 
 
 def stopped_run(folder: Path) -> dict:
@@ -241,7 +141,7 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
     for row in ground.evaluate_folder(ROOT / "data_samples", engine):
         figures[row["clip"]] = rounded(row)
     if twin is not None:
-        figures["float_twin_procedural_256x144"] = procedural_figures(network(stopped_run(twin)))
+        figures["float_twin_procedural_256x144"] = procedural_figures(fold(load_model(twin)))
     export(model, path, provenance, figures)
     keep_for_training(name, run)
     text = card(name, path, run, provenance, figures) + curve(folder / "log.jsonl")
@@ -341,13 +241,14 @@ def choose() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("train", "ship", "twin", "keep", "blend", "choose", "readme"))
-    parser.add_argument("name", nargs="?", choices=sorted({**RECIPES, **BLENDS}))
+    parser.add_argument("name", nargs="?", metavar="NAME", choices=sorted({**RECIPES, **BLENDS}),
+                        help="of a stage, a mean or a shipped network: see bivm_ref/learn/shipped.py")
     parser.add_argument("--people", type=Path)
     parser.add_argument("--scenes", type=Path)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--moving", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (default: runs)")
-    parser.add_argument("--twin", type=Path, help="folder of the float twin's run, to measure it beside the student")
+    parser.add_argument("--twin", type=Path, help="its float twin: a model.pt or a kept file, measured too")
     args = parser.parse_args()
     if args.action == "choose":
         choose()
