@@ -117,7 +117,7 @@ ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
                         BEFORE_HATS)}
 STARTED_FROM = {
     "small": "`small-1`, the same on 60 % procedural figures at a constant rate: 1,100 steps (0.66 h), seed 101; "
-             "before it `small-photos`, the mean of four stages (2,300 steps) that began with the network shipped before. "
+             "before it `small-photos`, the mean of four stages (2,300 steps) that began with what was shipped before. "
              "What each stage did: weights/training/README.md. The folder of people holds 391 CC0 rendered ones (seeds "
              "60-180, 1000-1044, 2000-2224) and nine cut-outs of four photographs, each 18 times; that of photographs "
              "the twenty that page names, and what is behind those people",
