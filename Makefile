@@ -1,6 +1,8 @@
 # Everything starts here; each target sets up what it needs in $(VENV), from nothing.
 PYTHON ?= python3
 VENV ?= .venv
+# How many test files run side by side; each worker holds a torch of its own, half a gigabyte.
+JOBS ?= 2
 # More words for pip, where a machine needs them. For instance, the CPU build of torch on Linux (a tenth of the download):
 #     make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
@@ -26,18 +28,19 @@ help:
 	@echo "make book    the notebooks and docs as web pages that open without a server or network -> _book/index.html"
 	@echo "make lint    style only (ruff)"
 	@echo "make clean   remove $(VENV), $(BOARD), caches, _book and outputs/demo"
-	@echo "variables:   PYTHON=$(PYTHON) (3.10 or newer)  VENV=$(VENV)  PIP_ARGS=..."
+	@echo "variables:   PYTHON=$(PYTHON) (3.10 or newer)  VENV=$(VENV)  JOBS=$(JOBS) (of make test)  PIP_ARGS=..."
 
 demo: $(VENV)/.base
 	@echo "make demo: matting the sample clips"
 	@$(VENV)/bin/python -m bivm_ref.demo
 
-# One pytest run over both folders, so that one closing line counts everything.
+# One pytest run over both folders, so that one closing line counts everything. A file stays with one worker: a
+# notebook's cells need each other. One thread each, as two workers with two would wait for one another.
 test: $(VENV)/.test
 	@echo "make test: ruff"
 	@$(VENV)/bin/ruff check .
 	@echo "make test: unit tests, then every notebook against its committed output"
-	@$(VENV)/bin/python -m pytest -q $(NBVAL) tests notebooks
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(JOBS) --dist loadfile $(NBVAL) tests notebooks
 
 # Proves results, never speed. What it fetches (100 MB, once) lies in .cache/arm64, or where ARM64_CACHE says.
 test-arm64: $(VENV)/.base
