@@ -34,7 +34,7 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import ClipMix, procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.shipped import BLENDS, FILMED, MIXED, ODDS, RECIPES, STARTED_FROM
+from bivm_ref.learn.shipped import BLENDS, FILES, FILMED, MIXED, ODDS, RECIPES, STARTED_FROM
 from bivm_ref.learn.store import build_from, load_model, load_state, load_weights, save_atomic, trained_size
 from bivm_ref.learn.train import train
 from bivm_ref.net import BiVM
@@ -134,7 +134,7 @@ def ship(name: str, folder: Path, twin: Path | None) -> None:
     provenance = {"size": trained_size(run["recipe"]), "recipe": run["recipe"],
                   "started_from": STARTED_FROM.get(name, ""), "steps_done": run["step"],
                   "wall_hours": round(run["seconds"] / 3600, 2), "machine": machine(),
-                  "data": data_of(run)}
+                  "data": "; ".join(filter(None, (data_of(run), FILES.get(name))))}
     export(model, path, provenance, {})
     engine = PackedBiVM.load(path)
     figures = {"procedural_256x144": rounded(ground.mean_row(ground.evaluate_procedural(HELD_OUT_CLIPS, engine)))}

@@ -142,6 +142,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: notebooks/*.ipynb")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one would change")
     arguments = parser.parse_args(argv)
+    if missing := [path for path in arguments.notebooks if not path.is_file()]:
+        parser.error(f"{missing[0]}: no such notebook; name files, as in notebooks/00*.ipynb")
     # The kernel runs the package of this checkout, wherever another copy may be installed.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     rules, stale = sanitizer(ROOT / "tests" / "nbval_sanitize.cfg"), 0

@@ -34,15 +34,18 @@ FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
     "small": ("`small`, shipped", "packed", "small.safetensors"),
-    "small-float-cloth": ("its teacher: the float twin below, 400 steps on takes with cloth", "torch",
-                          "training/small-float-cloth.pt"),
-    "small-mix": ("shipped before: no teacher, no takes", "packed", "training/small-mix.safetensors"),
+    "default": ("`default`, trained for 1.6 hours, its teacher included", "packed", "default.safetensors"),
+    "small-float-blend": ("the teacher of `small`: the mean of the last three twins below", "torch",
+                          "training/small-float-blend.pt"),
+    "small-cloth-2": ("shipped before; its teacher: the twin with cloth", "packed",
+                      "training/small-cloth-2.safetensors"),
+    "small-mix": ("shipped before that: no teacher, no takes", "packed", "training/small-mix.safetensors"),
     "small-float": ("the float twin of that one", "torch", "training/small-float.pt"),
+    "small-float-cloth": ("that twin, 400 steps on takes with cloth", "torch", "training/small-float-cloth.pt"),
     "small-float-takes": ("that twin, 4,000 steps on takes before there was cloth", "torch",
                           "training/small-float-takes.pt"),
-    "small-float-photos": ("after cloth, takes, hats, photographs", "torch", "training/small-float-photos.pt"),
-    "small-float-blend": ("the mean of the twins with cloth, with takes and with photographs", "torch",
-                          "training/small-float-blend.pt"),
+    "small-float-photos": ("that twin, after takes, cloth, hats, photographs", "torch",
+                           "training/small-float-photos.pt"),
 }
 SHIPPED = "small"
 MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")
@@ -100,7 +103,8 @@ def main() -> None:
             parser.error("measure needs --people and --scenes, folders that tools/people rendered")
         for name in args.networks or NETWORKS:
             worst = Worst() if name == SHIPPED else None
-            networks = {**read(), name: measure(name, args.people, args.scenes, worst)}
+            found = {**read(), name: measure(name, args.people, args.scenes, worst)}
+            networks = {key: found[key] for key in NETWORKS if key in found}
             lines = ",\n".join(f" {json.dumps(key)}: " + json.dumps(value).replace('{"clip"', '\n  {"clip"')
                                for key, value in networks.items())
             with beside(FILE, "check the folder") as part:

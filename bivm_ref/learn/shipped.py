@@ -85,7 +85,7 @@ RECIPES = {
     "small": Recipe(arch="small", bf16=True, seed=102, source="takes", decay=1.0, mimic=Mimicking(),
                     init="small-1/checkpoint.pt", teacher="small-float-blend/model.pt",
                     phases=(Phase(1550, 144, 256, frames=2), Phase(60, 144, 256, batch=1, frames=2, refine=True))),
-    # At the paper's scale, as far as one core came in three hours: a teacher from random weights, and its student. Of
+    # At the paper's scale, as far as one core came in 1.6 hours: a teacher from random weights, and its student. Of
     # 900 and 1,740 steps the first stage of each did 600 and 1,000.
     "default-float-1": Recipe(arch="default", method="float", bf16=True, seed=23, source="takes", decay=0.6,
                               phases=(Phase(900, 96, 160, frames=2),)),
@@ -118,12 +118,14 @@ ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
 STARTED_FROM = {
     "small": "`small-1`, the same on 60 % procedural figures at a constant rate: 1,100 steps (0.66 h), seed 101; "
              "before it `small-photos`, the mean of four stages (2,300 steps) that began with what was shipped before. "
-             "What each stage did: weights/training/README.md. The folder of people holds 391 CC0 rendered ones (seeds "
-             "60-180, 1000-1044, 2000-2224) and nine cut-outs of four photographs, each 18 times; that of photographs "
-             "the twenty that page names, and what is behind those people",
+             "What each stage did: weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
     "default": "`default-1`, the same at 160x96 and a constant rate: 1,000 steps (0.45 h), seed 112; before it "
                "`default-float`, its float twin, from random weights: 600 and 1,250 steps at 160x96 (0.6 h), seeds 23 "
-               "and 111, the last 1,250 on the same data, which are those of `small`",
+               "and 111, the last 1,250 on the same data",
 }
+# What the names of a run's files do not tell.
+FILES = dict.fromkeys(("small", "default"), (
+    "of the people 391 are rendered (CC0, seeds 60-180, 1000-1044, 2000-2224) and 162 are nine cut-outs of four "
+    "photographs (`tools/photographs.py`), 18 times each; nobody is on the photos (weights/training/README.md)"))
