@@ -1,6 +1,7 @@
 """Probes and the two studies: known V-information, features by hand, masks by hand, reports with known answers."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -479,6 +480,13 @@ def test_the_committed_studies_are_whole():
         assert section["command"].startswith("bivm-ref information") and section["date"] and section["torch"]
     assert {row["arm"] for row in sections["encoder"]["networks"]} == set(study_encoder.ARMS)
     assert information_text.as_text(sections)
+
+
+def test_the_decoders_study_is_of_the_network_that_is_shipped():
+    """Else run `bivm-ref information --studies decoder` again: another network has another mask."""
+    (network,) = information_text.read(RESULTS, ["decoder"])["decoder"]["networks"]
+    file = ROOT / "bivm_ref" / "weights" / "training" / "small.pt"
+    assert hashlib.sha256(file.read_bytes()).hexdigest().startswith(network["sha256"]) and len(network["sha256"]) >= 8
 
 
 def test_the_readme_says_what_the_committed_studies_found():
