@@ -1,9 +1,16 @@
-"""The tool that cuts four photographs out: boxes by hand, and which pixels of a mask are believed."""
+"""The tool that cuts people out of photographs: boxes by hand, which pixels of a mask are believed, what is fetched."""
 
+import csv
+import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
+from bivm_ref.errors import UserError
 from tools import photographs as tool
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,3 +39,64 @@ def test_boxes_lie_within_and_one_still_is_all_that_is_used():
         for left, top, right, bottom in (used, *stills, *places):
             assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1
         assert sum((right - left) * (bottom - top) == 1 for left, top, right, bottom in stills) == 1  # one is all of it
+
+
+def packed(path: Path, **files: bytes) -> Path:
+    """A package as npm has it: a gzipped tar of package/..."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"package/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def row(name: str, data: bytes) -> dict[str, str]:
+    return {"use": "people", "file": name, "sha256": hashlib.sha256(data).hexdigest()[:16]}
+
+
+def test_the_listed_files_are_taken_and_no_others(tmp_path):
+    file = packed(tmp_path / "a.tgz", one=b"1", two=b"22", three=b"333")
+    assert {wanted["file"]: data for wanted, data in tool.listed([row("one", b"1"), row("three", b"333")], file)} == {
+        "one": b"1", "three": b"333"}
+
+
+@pytest.mark.parametrize(("rows", "said"), [([row("one", b"another")], "one is not the photograph"),
+                                            ([row("four", b"4")], "package/four is not in it")])
+def test_another_package_than_the_list_says_is_refused(tmp_path, rows, said):
+    with pytest.raises(UserError, match=said):
+        list(tool.listed(rows, packed(tmp_path / "a.tgz", one=b"1", two=b"22")))
+
+
+def test_half_a_package_is_refused(tmp_path):
+    whole = packed(tmp_path / "a.tgz", one=np.random.default_rng(0).bytes(10_000)).read_bytes()
+    for size in (0, 40, len(whole) // 2):
+        (tmp_path / "b.tgz").write_bytes(whole[:size])
+        with pytest.raises(UserError, match="not a whole package"):
+            list(tool.listed([row("one", b"")], tmp_path / "b.tgz"))
+
+
+def test_a_package_is_fetched_once_and_never_by_halves(tmp_path, monkeypatch):
+    (tmp_path / "@web/kit/-").mkdir(parents=True)
+    (tmp_path / "@web/kit/-/kit-1.2.0.tgz").write_bytes(b"packed")
+    monkeypatch.setattr(tool, "REGISTRY", tmp_path.as_uri())
+    got = tool.package("@web/kit", "1.2.0", tmp_path / "cache")
+    assert got == tmp_path / "cache/web-kit-1.2.0.tgz" and got.read_bytes() == b"packed"
+    monkeypatch.setattr(tool, "REGISTRY", (tmp_path / "gone").as_uri())
+    assert tool.package("@web/kit", "1.2.0", tmp_path / "cache") == got  # kept: no need of the registry
+    with pytest.raises(UserError, match="kit-1.3.0.tgz: cannot be fetched .*; look at the connection"):
+        tool.package("@web/kit", "1.3.0", tmp_path / "cache")
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["web-kit-1.2.0.tgz"]
+
+
+def test_the_list_names_each_photograph_once():
+    with tool.LIST.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len({r["sha256"] for r in rows}) == len(rows) == 240
+    assert sum(r["use"] == "people" for r in rows) == sum(r["use"] == "places" for r in rows) == 120
+    assert len({(r["package"], r["version"]) for r in rows}) == 28
+
+
+def test_a_photograph_is_reduced_and_never_enlarged():
+    assert tool.reduced(Image.new("RGB", (1000, 400)), 640).size == (640, 256)
+    assert tool.reduced(Image.new("RGB", (300, 360)), 640).size == (300, 360)

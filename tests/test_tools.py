@@ -16,7 +16,7 @@ MISSING = {
     "data_ablation run": ("run", *FOLDERS, "--moving", "nowhere", "--photos", "nowhere", "--held-out", "nowhere",
                           "--out", "runs"),
     "refresh_people measure": ("measure", "small", *FOLDERS),
-    "photographs": ("nowhere", "out"),
+    "photographs four": ("four", "nowhere", "out"),
     "refresh_results": ("--from", "nowhere/results.jsonl"),
 }
 

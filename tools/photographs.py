@@ -1,16 +1,22 @@
-"""Four photographs of people, cut out to train on, and what is behind them: the only photographed people there are.
+"""Photographs to train on: people cut out, and places. Nothing of them is in this repository.
 
-    python tools/photographs.py PHOTOS OUT
+    python tools/photographs.py four PHOTOS OUT       four photographs, nine stills of two people
+    python tools/photographs.py templates OUT         120 photographs of people and 120 of places, from npm
 
-PHOTOS is the folder tests/test_images of the sdist of face_recognition 1.3.0 (on PyPI). Four of its files are official
-White House photographs by Pete Souza of Barack Obama and Joe Biden (2009 to 2012): their EXIF and IPTC fields say so.
-As works of the United States government they are in the public domain there (17 U.S.C. 105). The same fields hold the
-White House's notice: for news and personal printing, not to be manipulated, nor to be used as if it approved of
-something. Nothing of them is in this repository, and whoever wants to heed the notice trains without them.
+`four`: PHOTOS is the folder tests/test_images of the sdist of face_recognition 1.3.0 (on PyPI). Four of its files are
+official White House photographs by Pete Souza of Barack Obama and Joe Biden (2009 to 2012): their EXIF and IPTC fields
+say so. As works of the United States government they are in the public domain there (17 U.S.C. 105). The same fields
+hold the White House's notice: for news and personal printing, not to be manipulated, nor to be used as if it approved
+of something. Whoever wants to heed the notice trains without them.
 
-OUT/people gets nine RGBA stills, OUT/places nine pieces of
-what is behind them. Trimaps come from MediaPipe's selfie segmentation (Apache 2.0; its model lies
-in the wheel), alpha and foreground from pymatting:
+`templates`: photographs.tsv names them, file by file with its digest, in 28 packages of web templates and UI kits on
+the npm registry. These are under the MIT licence (one under Apache 2.0) by their package.json or, Tabler's, by its
+pages. The packages seldom say who took a photograph; most that do name Unsplash. The 300 MB of packages are fetched
+from registry.npmjs.org and kept in CACHE. The photographed are not asked here: train on them, do not show them.
+
+OUT/people gets RGBA stills, OUT/places photographs with nobody in them. Trimaps come from MediaPipe's selfie
+segmentation (Apache 2.0; its model lies in the wheel), alpha and foreground from pymatting; which cut-outs are kept was
+decided by eye:
 
     pip install -e . mediapipe==0.10.14 pymatting
 
@@ -20,17 +26,29 @@ The two photographs of data_samples are held out and none of these.
 from __future__ import annotations
 
 import argparse
+import csv
+import hashlib
+import io
 import sys
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
+from tqdm import tqdm
 
 from bivm_ref.errors import UserError
+from bivm_ref.files import beside
 from bivm_ref.images import read_image
 from bivm_ref.reporting import run_and_report
 
-SIDE = 900  # pixels of the longer side that is matted
+SIDE = {"four": 900, "templates": 640}  # pixels of the longer side that is matted
+LIST = Path(__file__).with_suffix(".tsv")
+REGISTRY = "https://registry.npmjs.org"
 SURE = 0.9  # of a mask, beyond which it is believed, away from its edge
 # Boxes are left, top, right, bottom as shares. name -> what of the photograph is used, the stills that are cut from
 # that, and places of that with nobody in them: curtains, flags, a chandelier.
@@ -61,42 +79,123 @@ def trimap_of(mask: np.ndarray) -> np.ndarray:
     return np.where(shrunk(mask > SURE), 1.0, np.where(shrunk(mask < 1 - SURE), 0.0, 0.5))
 
 
-def cut_out(photos: Path, out: Path) -> None:
-    """Write the stills and the places of every photograph."""
-    missing = [name for name in PHOTOGRAPHS if not (photos / f"{name}.jpg").exists()]
-    if missing:
-        raise UserError(f"{photos / missing[0]}.jpg: no such photograph; unpack face_recognition's sdist (see --help)")
+def cutter() -> Callable[[np.ndarray], np.ndarray]:
+    """What cuts people out: a photograph (H, W, 3) uint8 → (H, W, 4) uint8 with straight alpha. UserError without the
+    packages that it needs."""
     try:
         import mediapipe
         from pymatting import estimate_alpha_cf, estimate_foreground_ml
     except ImportError as error:
         raise UserError(f"{error.name} is missing; pip install -e . mediapipe==0.10.14 pymatting") from error
-
     segmenter = mediapipe.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
+
+    def cut(image: np.ndarray) -> np.ndarray:
+        trimap = trimap_of(segmenter.process(image).segmentation_mask)
+        alpha = estimate_alpha_cf(image / 255.0, trimap)
+        foreground = estimate_foreground_ml(image / 255.0, alpha)
+        return np.rint(255 * np.clip(np.dstack([foreground, alpha]), 0, 1)).astype(np.uint8)
+
+    return cut
+
+
+def reduced(image: Image.Image, side: int) -> Image.Image:
+    """The image, its longer side `side` pixels at most."""
+    scale = min(1.0, side / max(image.size))
+    return image.resize([max(1, round(n * scale)) for n in image.size], Image.Resampling.LANCZOS)
+
+
+def four(photos: Path, out: Path) -> None:
+    """Write the stills and the places of the four photographs."""
+    missing = [name for name in PHOTOGRAPHS if not (photos / f"{name}.jpg").exists()]
+    if missing:
+        raise UserError(f"{photos / missing[0]}.jpg: no such photograph; unpack face_recognition's sdist (see --help)")
+    cut = cutter()
     for folder in (out / "people", out / "places"):
         folder.mkdir(parents=True, exist_ok=True)
     for name, (used, stills, places) in PHOTOGRAPHS.items():
         image = part(read_image(photos / f"{name}.jpg"), used)
         for number, box in enumerate(places):
             Image.fromarray(part(image, box)).save(out / "places" / f"{name}_{number}.png")
-        scale = SIDE / max(image.shape[:2])
-        size = round(image.shape[1] * scale), round(image.shape[0] * scale)
-        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
-        trimap = trimap_of(segmenter.process(image).segmentation_mask)
-        alpha = estimate_alpha_cf(image / 255.0, trimap)
-        foreground = estimate_foreground_ml(image / 255.0, alpha)
-        cut = np.rint(255 * np.clip(np.dstack([foreground, alpha]), 0, 1)).astype(np.uint8)
+        still = cut(np.asarray(reduced(Image.fromarray(image), SIDE["four"])))
         for number, box in enumerate(stills):
-            Image.fromarray(part(cut, box), "RGBA").save(out / "people" / f"{name}_{number}.png")
-        print(f"{name}: {len(stills)} stills of {size[0]}x{size[1]}, {len(places)} places", flush=True)
+            Image.fromarray(part(still, box), "RGBA").save(out / "people" / f"{name}_{number}.png")
+        print(f"{name}: {len(stills)} stills of {still.shape[1]}x{still.shape[0]}, {len(places)} places", flush=True)
+
+
+def package(name: str, version: str, cache: Path) -> Path:
+    """A package of the npm registry as a file, fetched if need be. UserError when it cannot be had."""
+    file = cache / f"{name.replace('/', '-').lstrip('@')}-{version}.tgz"
+    if not file.exists():
+        address = f"{REGISTRY}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
+        try:
+            with urllib.request.urlopen(address, timeout=60) as answer, beside(file) as part_file:
+                part_file.write_bytes(answer.read())
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            raise UserError(f"{address}: cannot be fetched ({error}); look at the connection, and try again: what is "
+                            "there already stays") from error
+    return file
+
+
+def listed(rows: list[dict[str, str]], file: Path) -> Iterator[tuple[dict[str, str], bytes]]:
+    """The listed files of a package, each with its row. UserError when one is missing or another than the list says."""
+    wanted = {f"package/{row['file']}": row for row in rows}
+    try:
+        with tarfile.open(file) as archive:
+            for member in archive:
+                if member.isfile() and member.name in wanted:
+                    data = archive.extractfile(member).read()
+                    row = wanted.pop(member.name)
+                    if not hashlib.sha256(data).hexdigest().startswith(row["sha256"]):
+                        raise UserError(f"{file}: {member.name} is not the photograph of the list; delete the file")
+                    yield row, data
+    except (tarfile.TarError, EOFError) as error:
+        raise UserError(f"{file}: not a whole package ({error}); delete it, and it is fetched again") from error
+    if wanted:
+        raise UserError(f"{file}: {min(wanted)} is not in it; delete the file, and it is fetched again")
+
+
+def templates(out: Path, cache: Path) -> None:
+    """Write the stills and the places that photographs.tsv lists. What is there already is not made again."""
+    with LIST.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    cut = cutter()
+    for folder in (out / "people", out / "places"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with tqdm(rows, desc="photographs", leave=False, disable=None) as bar:
+        for (name, version), group in groupby(rows, lambda row: (row["package"], row["version"])):
+            group = list(group)
+            for row, data in listed(group, package(name, version, cache)):
+                bar.update()
+                target = out / row["use"] / f"npm_{row['sha256']}.png"
+                if target.exists():
+                    continue
+                image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+                if row["use"] == "people" and "A" in image.getbands():
+                    image = image.convert("RGBA")  # cut out by those who made the template
+                else:
+                    image = image.convert("RGB")
+                    if row["use"] == "people":
+                        image = Image.fromarray(cut(np.asarray(reduced(image, SIDE["templates"]))), "RGBA")
+                with beside(target) as part_file:
+                    image.save(part_file, "PNG")
+    uses = [row["use"] for row in rows]
+    print(f"{out}: {uses.count('people')} stills of people, {uses.count('places')} places")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="tests/test_images of face_recognition's sdist")
-    parser.add_argument("out", type=Path, metavar="OUT", help="gets a folder of people and one of places")
+    jobs = parser.add_subparsers(dest="job", required=True, metavar="four | templates")
+    job = jobs.add_parser("four", help="nine stills of four photographs, and what is behind them")
+    job.add_argument("photos", type=Path, metavar="PHOTOS", help="tests/test_images of face_recognition's sdist")
+    job.add_argument("out", type=Path, metavar="OUT", help="gets a folder of people and one of places")
+    job = jobs.add_parser("templates", help="people and places from packages of the npm registry")
+    job.add_argument("out", type=Path, metavar="OUT", help="gets a folder of people and one of places")
+    job.add_argument("--cache", type=Path, metavar="CACHE", help="where packages are kept (OUT/packages)")
     args = parser.parse_args()
-    cut_out(args.photos, args.out)
+    if args.job == "four":
+        four(args.photos, args.out)
+    else:
+        templates(args.out, args.cache or args.out / "packages")
 
 
 if __name__ == "__main__":
