@@ -19,6 +19,7 @@ from bivm_ref.learn import train as module
 from bivm_ref.learn.datasets import MixedClips
 from bivm_ref.learn.evaluate import evaluate, predict
 from bivm_ref.learn.losses import coarse_loss, laplacian_loss, matting_loss, temporal_loss
+from bivm_ref.learn.store import trained_size
 from bivm_ref.learn.train import Phase, Recipe, TrainingStopped, load_model, load_state, save_atomic, start_from, train
 from bivm_ref.net import BiVM, MattingOutput
 
@@ -257,3 +258,14 @@ def test_a_gate_is_as_open_in_the_student_as_in_its_twin(tmp_path):
     bits = student.neck.aspp.sign_mean(student.neck.aspp.value.sign(x).mean((2, 3), keepdim=True))
     gate = student.neck.aspp.gate(bits).flatten(1) * student.neck.aspp.gate_scale
     assert gate.abs().median() < 3  # hard_sigmoid moves between -3 and 3; with a scale of 20 it was some 150
+
+
+def test_the_size_trained_at_is_the_networks_own():
+    def phase(width, height, refine):
+        return {"width": width, "height": height, "refine": refine}
+
+    both = [phase(160, 96, False), phase(256, 144, False), phase(512, 288, True)]
+    assert trained_size({"phases": both}) == 256
+    assert trained_size({"phases": [phase(144, 256, False)]}) == 256  # upright
+    assert trained_size({"phases": [phase(256, 144, True)]}) == 256  # the refiner alone: the network runs at that size
+    assert trained_size({}) == 512  # no recipe is known

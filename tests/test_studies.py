@@ -482,6 +482,14 @@ def test_the_committed_studies_are_whole():
     assert information_text.as_text(sections)
 
 
+def test_a_run_of_the_refiner_alone_has_the_frames_of_its_network(tmp_path):
+    for refined, size in (((False, True), (96, 160)), ((True,), (144, 256))):
+        sizes = ((96, 160), (144, 256))[-len(refined):]
+        phases = [{"height": h, "width": w, "refine": refine} for (h, w), refine in zip(sizes, refined, strict=True)]
+        torch.save({"recipe": {"phases": phases}}, tmp_path / "model.pt")
+        assert study_encoder.frame_size(tmp_path / "model.pt") == size
+
+
 def test_the_decoders_study_is_of_the_network_that_is_shipped():
     """Else run `bivm-ref information --studies decoder` again: another network has another mask."""
     (network,) = information_text.read(RESULTS, ["decoder"])["decoder"]["networks"]

@@ -7,6 +7,8 @@ in an afternoon; more of them would do good. The refiner comes last.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bivm_ref.takes import Odds
 
 from .mimic import Mimicking
@@ -79,12 +81,32 @@ RECIPES = {
                              phases=(Phase(330, 144, 256, frames=2),
                                      Phase(50, 144, 256, batch=1, frames=2, refine=True))),
     # The same student, longer: at a constant rate (of 4,000 steps 1,100 were done), then at one that falls to 0.
-    "small-1": Recipe(arch="small", bf16=True, seed=101, source="takes", decay=0.01, mimic=Mimicking(),
-                      init="small-photos/model.pt", teacher="small-float-blend/model.pt",
+    # Shipped for some hours on that day, too.
+    "small-blend-1": Recipe(arch="small", bf16=True, seed=101, source="takes", decay=0.01, mimic=Mimicking(),
+                            init="small-photos/model.pt", teacher="small-float-blend/model.pt",
+                            phases=(Phase(4000, 144, 256, frames=2),)),
+    "small-blend-2": Recipe(arch="small", bf16=True, seed=102, source="takes", decay=1.0, mimic=Mimicking(),
+                            init="small-blend-1/checkpoint.pt", teacher="small-float-blend/model.pt",
+                            phases=(Phase(1550, 144, 256, frames=2),
+                                    Phase(60, 144, 256, batch=1, frames=2, refine=True))),
+    # With 120 photographs of people (tools/photographs.py templates): a twin, and meanwhile a student of the teacher
+    # before it, of which 1,800 steps were done; then the same student of the new twin's mean with an older one.
+    "small-float-portraits": Recipe(arch="small", method="float", bf16=True, seed=131, source="takes", lr=1.5e-3,
+                                    decay=0.7, init="small-float-blend/model.pt",
+                                    phases=(Phase(2300, 144, 256, frames=2),)),
+    "small-1": Recipe(arch="small", bf16=True, seed=121, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
+                      init="small-blend-2/model.pt", teacher="small-float-blend/model.pt",
                       phases=(Phase(4000, 144, 256, frames=2),)),
-    "small": Recipe(arch="small", bf16=True, seed=102, source="takes", decay=1.0, mimic=Mimicking(),
-                    init="small-1/checkpoint.pt", teacher="small-float-blend/model.pt",
-                    phases=(Phase(1550, 144, 256, frames=2), Phase(60, 144, 256, batch=1, frames=2, refine=True))),
+    "small-2": Recipe(arch="small", bf16=True, seed=122, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                      init="small-1/checkpoint.pt", teacher="small-float-mean/model.pt",
+                      phases=(Phase(1500, 144, 256, frames=2), Phase(60, 144, 256, batch=1, frames=2, refine=True))),
+    "small-3": Recipe(arch="small", bf16=True, seed=123, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                      init="small-1/checkpoint.pt", teacher="small-float-mean/model.pt",
+                      phases=(Phase(1100, 144, 256, frames=2), Phase(60, 144, 256, batch=1, frames=2, refine=True))),
+    # The mean of the two, whose refiner alone is trained here.
+    "small": Recipe(arch="small", bf16=True, seed=124, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                    init="small-mean/model.pt", teacher="small-float-mean/model.pt",
+                    phases=(Phase(60, 144, 256, batch=1, frames=2, refine=True),)),
     # At the paper's scale, as far as one core came in 1.6 hours: a teacher from random weights, and its student. Of
     # 900 and 1,740 steps the first stage of each did 600 and 1,000.
     "default-float-1": Recipe(arch="default", method="float", bf16=True, seed=23, source="takes", decay=0.6,
@@ -103,22 +125,29 @@ RECIPES = {
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
 BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0.3},
           "small-float-blend": {"small-float-cloth": 0.49, "small-float-takes": 0.21, "small-float-photos": 0.3},
+          "small-float-mean": {"small-float-portraits": 0.7, "small-float-cloth": 0.3},
+          "small-mean": {"small-2": 0.5, "small-3": 0.5},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
+# More that is photographed: of all figures about a fifth, of all backdrops a quarter.
+PHOTOGRAPHED = Odds(procedural=0.5, painted=0.5, moving=0.25, dressed=0.4)
 ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
         "small-cloth-2": Odds(procedural=0.8, painted=0.8, hung=0.2, hatted=0, gathered=0),
         "small-photos-1": Odds(painted=0.6), "small-photos-4": Odds(procedural=0.7, painted=0.7),
-        "small": Odds(procedural=0.7, painted=0.7),
+        "small-blend-2": Odds(procedural=0.7, painted=0.7),
+        **dict.fromkeys(("small-float-portraits", "small-1", "small-2", "small"), PHOTOGRAPHED),
+        "small-3": replace(PHOTOGRAPHED, procedural=0.6),
         **dict.fromkeys(("default-float", "default-1", "default"), Odds(hung=0.2, hatted=0.1)),
         **dict.fromkeys(("small-float-cloth", "small-cloth", "small-float-photos-1", "default-float-1"),
                         BEFORE_HATS)}
 STARTED_FROM = {
-    "small": "`small-1`, the same on 60 % procedural figures at a constant rate: 1,100 steps (0.66 h), seed 101; "
-             "before it `small-photos`, the mean of four stages (2,300 steps) that began with what was shipped before. "
-             "What each stage did: weights/training/README.md",
+    "small": "the mean of two students of that teacher on these data, `small-2` (1,500 steps, 0.7 h, seed 122) and "
+             "`small-3` (1,100 steps, 0.54 h, seed 123, 60 % procedural), both from `small-1`, the same at a constant "
+             "rate (1,800 steps, 0.89 h, seed 121), and that from `small-blend-2`, what was shipped before; the phase "
+             "below is its refiner's. What each stage did: weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
     "default": "`default-1`, the same at 160x96 and a constant rate: 1,000 steps (0.45 h), seed 112; before it "
@@ -126,6 +155,11 @@ STARTED_FROM = {
                "and 111, the last 1,250 on the same data",
 }
 # What the names of a run's files do not tell.
-FILES = dict.fromkeys(("small", "default"), (
-    "of the people 391 are rendered (CC0, seeds 60-180, 1000-1044, 2000-2224) and 162 are nine cut-outs of four "
-    "photographs (`tools/photographs.py`), 18 times each; nobody is on the photos (weights/training/README.md)"))
+FILES = {
+    "small": "of the people 542 are rendered (CC0, seeds 60-180, 1000-1044, 2000-2319, 3000-3061), 480 are 120 "
+             "cut-outs of photographs that come with web templates (`tools/photographs.py templates`), 36 nine of four "
+             "more (`four`), all of these four times each; nobody is near on the photos (weights/training/README.md)",
+    "default": "of the people 391 are rendered (CC0, seeds 60-180, 1000-1044, 2000-2224) and 162 are nine cut-outs of "
+               "four photographs (`tools/photographs.py`), 18 times each; nobody is on the photos "
+               "(weights/training/README.md)",
+}

@@ -108,7 +108,13 @@ def load_bivm(path: str | Path) -> BiVM:
     return model
 
 
+def own_phases(recipe: dict) -> list[dict]:
+    """The phases in which the network itself was trained. A recipe that trains the refiner alone goes on from a network
+    and runs it at the size of its phases: there it is all of them."""
+    phases = recipe.get("phases", ())
+    return [phase for phase in phases if not phase["refine"]] or list(phases)
+
+
 def trained_size(recipe: dict) -> int:
     """Longer side, in pixels, of the largest frames that the network itself was trained at (not the refiner's)."""
-    sizes = [max(p["width"], p["height"]) for p in recipe.get("phases", ()) if not p["refine"]]
-    return max(sizes, default=512)
+    return max((max(phase["width"], phase["height"]) for phase in own_phases(recipe)), default=512)

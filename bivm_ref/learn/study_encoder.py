@@ -35,7 +35,7 @@ from bivm_ref.information import (
 )
 from bivm_ref.learn.features import Cells, after_sign, capture, choose_cells, colour_codes, held_out_clips
 from bivm_ref.learn.probes import LINEAR, PROBES, v_information
-from bivm_ref.learn.store import load_model, load_state
+from bivm_ref.learn.store import load_model, load_state, own_phases
 from bivm_ref.net import BiVM
 from bivm_ref.net.capture import STAGES
 
@@ -87,8 +87,8 @@ def find_runs(folder: str | Path) -> Networks:
 
 def frame_size(path: Path) -> tuple[int, int]:
     """(height, width) of the frames that a network was last trained on, the refiner's phases apart."""
-    phases = [p for p in load_state(path)["recipe"]["phases"] if not p["refine"]]
-    return phases[-1]["height"], phases[-1]["width"]
+    last = own_phases(load_state(path)["recipe"])[-1]
+    return last["height"], last["width"]
 
 
 # -- one network ----------------------------------------------------------------------------------------------------
