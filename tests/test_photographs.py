@@ -104,3 +104,10 @@ def test_the_list_names_each_photograph_once():
 def test_a_photograph_is_reduced_and_never_enlarged():
     assert tool.reduced(Image.new("RGB", (1000, 400)), 640).size == (640, 256)
     assert tool.reduced(Image.new("RGB", (300, 360)), 640).size == (300, 360)
+
+
+def test_an_opaque_alpha_is_no_cut_out():
+    opaque = Image.new("RGBA", (4, 4), (9, 9, 9, 255))
+    assert not tool.is_cut_out(opaque) and not tool.is_cut_out(Image.new("RGB", (4, 4)))
+    opaque.putpixel((0, 0), (0, 0, 0, 0))
+    assert tool.is_cut_out(opaque)

@@ -105,6 +105,11 @@ def reduced(image: Image.Image, side: int) -> Image.Image:
     return image.resize([max(1, round(n * scale)) for n in image.size], Image.Resampling.LANCZOS)
 
 
+def is_cut_out(image: Image.Image) -> bool:
+    """Whether part of it is transparent; an alpha that is opaque everywhere, as some PNGs have, says nothing."""
+    return image.convert("RGBA").getchannel("A").getextrema()[0] < 128
+
+
 def four(photos: Path, out: Path) -> None:
     """Write the stills and the places of the four photographs."""
     missing = [name for name in PHOTOGRAPHS if not (photos / f"{name}.jpg").exists()]
@@ -171,8 +176,8 @@ def templates(out: Path, cache: Path) -> None:
                 if target.exists():
                     continue
                 image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-                if row["use"] == "people" and "A" in image.getbands():
-                    image = image.convert("RGBA")  # cut out by those who made the template
+                if row["use"] == "people" and is_cut_out(image):  # by those who made the template
+                    image = image.convert("RGBA")
                 else:
                     image = image.convert("RGB")
                     if row["use"] == "people":
