@@ -1,6 +1,8 @@
-"""Shared by every test: plots are drawn off screen, and the notebooks' run times are printed at the end."""
+"""Shared by every test: plots are drawn off screen, Ctrl-C is heard, and the notebooks' run times are printed at the
+end."""
 
 import re
+import signal
 from collections import defaultdict
 
 import matplotlib
@@ -8,6 +10,11 @@ import matplotlib
 # Chosen here and not through MPLBACKEND: that variable would reach the kernels that the notebook tests start,
 # replace Jupyter's inline backend there, and every figure would vanish from the output.
 matplotlib.use("Agg")
+
+# A job that a shell put into the background begins with Ctrl-C ignored, and so does all that it starts: tests of Ctrl-C
+# would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 collect_ignore = ["browser"]  # `make test-browser` names it: it needs a browser, and the extra of that name
 
