@@ -41,6 +41,8 @@ def takes(p: argparse.ArgumentParser) -> None:
                    "--scenes, and printed on clothes")
     p.add_argument("--moving", metavar="D", help="with --takes and --people: a folder of rendered clips of people, "
                    "c001000/0000.webp and so on, drawn as often as stills")
+    p.add_argument("--whole", metavar="D", help="with --takes: a folder of whole photographs of people, RGBA (colours "
+                   "as taken, alpha the people's), filmed in 30 %% of the shots")
 
 
 def whole(text: str) -> int:

@@ -59,7 +59,7 @@ def check_new_file(path: Path, overwrite: bool) -> None:
 
 
 def clip_source(args, mix: tuple[float, float] = (0.35, 0.65)):
-    """The source of clips that --takes, --people, --scenes, --photos and --moving ask for. mix: a ClipMix's odds."""
+    """The source of clips that --takes and the folders ask for. mix: the odds of a ClipMix."""
     from .clips import ClipMix
     from .takes import Takes
 
@@ -67,8 +67,10 @@ def clip_source(args, mix: tuple[float, float] = (0.35, 0.65)):
         raise UserError("--photos: only --takes draws from a second folder; add it, or give the folder as --scenes")
     if args.moving and not (args.takes and args.people):
         raise UserError("--moving: clips of people are drawn by --takes, beside stills; add it and --people")
+    if args.whole and not args.takes:
+        raise UserError("--whole: only --takes films whole photographs; add it")
     if args.takes:
-        return Takes(args.people, args.scenes, args.photos, moving=args.moving)
+        return Takes(args.people, args.scenes, args.photos, moving=args.moving, whole=args.whole)
     return ClipMix(args.people, args.scenes, mix)
 
 

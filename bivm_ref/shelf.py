@@ -67,19 +67,26 @@ def load_frames(folder: FilePath, side: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=192)
 def load(file: FilePath, side: int, mode: str) -> np.ndarray:
-    """An image as uint8 array (H, W, 3 or 4), its longer side at most `side` pixels; recent ones stay
-    decoded."""
+    """An image as uint8 array (H, W, 3 or 4), its longer side at most `side` pixels; recent ones stay decoded.
+
+    mode: "RGB", "RGBA", or "RGB+A", whose colours count where alpha is 0, too: a whole photograph with its matte."""
     try:
         with Image.open(file) as image:
-            if mode == "RGBA" and "A" not in image.getbands() and "transparency" not in image.info:
+            if mode != "RGB" and "A" not in image.getbands() and "transparency" not in image.info:
                 raise UserError(
                     f"{file}: no alpha channel; people must be RGBA images with a transparent background"
                 )
-            image = image.convert(mode)
+            image = image.convert(mode.replace("+", ""))
     except (OSError, UnidentifiedImageError) as error:
         raise UserError(f"{file}: not a readable image ({error}); remove or replace it") from error
     if max(image.size) > side:
-        image.thumbnail((side, side), Image.Resampling.BOX)  # Pillow premultiplies RGBA while it resizes
+        if mode == "RGB+A":  # each plane by itself, as Pillow premultiplies RGBA while it resizes
+            planes = image.split()
+            for plane in planes:
+                plane.thumbnail((side, side), Image.Resampling.BOX)
+            image = Image.merge("RGBA", planes)
+        else:
+            image.thumbnail((side, side), Image.Resampling.BOX)
     if mode == "RGB" and min(image.size) < 2:
         raise UserError(f"{file}: a background of {image.width}x{image.height} pixels shows nothing; remove it")
     array = np.asarray(image)

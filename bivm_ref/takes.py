@@ -21,6 +21,7 @@ from . import camera, clips, cloth, staging
 from .clips import HELD_OUT, Clip, composite, straighten
 from .errors import UserError
 from .figures import Figure
+from .filmed import FilmedPhotograph
 from .hats import Hat, hatted
 from .motion import MovingStill, Path, extent
 from .shelf import Shelf, drawable, drawable_clips
@@ -42,6 +43,7 @@ class Odds:
     hung: float = 0.3  # cloth that nobody wears in the backdrop
     hatted: float = 0.2  # a person with a hat on, see `hats`
     gathered: float = 0.6  # what hangs falls in deep folds
+    whole: float = 0.3  # a whole photograph of people instead of all this, where there are such
 
 
 Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
@@ -65,6 +67,7 @@ class Shot:
     dressed: tuple[bool, ...] = ()  # who wears other clothes than on the still, in the order of `people`
     hung: bool = False  # whether cloth hangs in the backdrop
     hatted: tuple[bool, ...] = ()  # who wears a hat, likewise
+    whole: int = -1  # number of the whole photograph that is filmed instead of people and place; -1: none
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Plan:
 
 
 def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int = 0, moving: int = 0,
-         odds: Odds | None = None) -> Plan:
+         whole: int = 0, odds: Odds | None = None) -> Plan:
     """What will happen in clip `seed` of so many frames, given so many files of each kind. Deterministic."""
     odds = odds or Odds()
     rng = np.random.default_rng([seed, 5])
@@ -91,12 +94,13 @@ def plan(seed: int, frames: int, people: int = 0, scenes: int = 0, photos: int =
     if frames > 1 and rng.random() < PAUSE:
         begin = int(rng.integers(1, frames))
         steps[begin : begin + int(rng.integers(1, frames))] = 0
-    shots = tuple(_shot(rng, people, scenes, photos, moving, odds) for _ in range(1 + (cut < frames)))
+    shots = tuple(_shot(rng, people, scenes, photos, moving, whole, odds) for _ in range(1 + (cut < frames)))
     return Plan(seed, shots, cut, tuple(float(m) for m in np.cumsum(steps)), float(rng.uniform(0.3, 0.95)),
                 camera.draw(rng))
 
 
-def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, moving: int, odds: Odds) -> Shot:
+def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, moving: int, whole: int,
+          odds: Odds) -> Shot:
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     count = {"nobody": 0, "several": int(rng.choice([2, 3], p=[0.7, 0.3]))}.get(kind, 1)
     chosen = list(rng.choice(people, min(count, people), replace=False)) if people else []
@@ -104,7 +108,7 @@ def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, movin
     who = tuple(-1 if rng.random() < odds.procedural else int(n) for n in chosen)
     if moving:
         who = tuple(people + int(rng.integers(moving)) if n >= 0 and rng.random() < odds.moving else n for n in who)
-    hatter = rng.spawn(1)[0]  # of its own, so that all else is as it was before there were hats
+    hatter, filmer = rng.spawn(2)  # of their own, so that all else is as it was before there were such
     place, other = (_place(rng, scenes, photos, odds.painted) for _ in range(2))
     thing = str(rng.choice(list(THINGS), p=list(THINGS.values()))) if rng.random() < OCCLUDED else ""
     return Shot(kind, who, place, thing, other, share=float(rng.uniform(0.45, 0.95)), when=float(rng.random()),
@@ -112,7 +116,8 @@ def _shot(rng: np.random.Generator, people: int, scenes: int, photos: int, movin
                 far=float(rng.uniform(0.3, 3.0) * (rng.random() < 0.5)),
                 near=float(rng.uniform(0.4, 1.4) * (rng.random() < 0.12)),
                 dressed=tuple(bool(rng.random() < odds.dressed) for _ in who), hung=bool(rng.random() < odds.hung),
-                hatted=tuple(bool(hatter.random() < odds.hatted) for _ in who))
+                hatted=tuple(bool(hatter.random() < odds.hatted) for _ in who),
+                whole=int(filmer.integers(whole)) if whole and filmer.random() < odds.whole else -1)
 
 
 def _place(rng: np.random.Generator, scenes: int, photos: int, odds: float) -> Place:
@@ -129,21 +134,24 @@ class Takes(Shelf):
     """A seeded source of training clips: `takes.clip(seed, frames, height, width)`.
 
     people: a folder of RGBA stills (PNG or WebP); scenes, photos: folders of opaque backgrounds, rendered and
-    photographed; moving: one of rendered clips, see `shelf.drawable_clips`, for which `people` is needed, too. None
-    leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes, too (see `cloth`).
+    photographed; moving: one of rendered clips, see `shelf.drawable_clips`, for which `people` is needed, too; whole:
+    one of whole photographs of people, RGBA: colours as taken, people and what is behind them, alpha the people's.
+    None leaves that source out, so `Takes()` is fully procedural. Photographs are printed on clothes, too (`cloth`).
     Held-out files are never drawn: see `shelf.drawable`. A file that cannot be read is left out (see `shelf.Shelf`).
     Raises UserError if a folder is missing or holds nothing to draw; `clip` does when over 1 % cannot be read.
     """
 
     def __init__(self, people: str | FilePath | None = None, scenes: str | FilePath | None = None,
                  photos: str | FilePath | None = None, first_seed: int = 60, first_scene: int = 10,
-                 moving: str | FilePath | None = None, odds: Odds | None = None) -> None:
+                 moving: str | FilePath | None = None, odds: Odds | None = None,
+                 whole: str | FilePath | None = None) -> None:
         self.odds = odds or Odds()
         super().__init__(
             people=drawable(people, "h", first_seed) if people is not None else [],
             scene=drawable(scenes, "b", first_scene) if scenes is not None else [],
             photo=drawable(photos, "b", first_scene) if photos is not None else [],
             moving=drawable_clips(moving, first_seed) if moving is not None else [],
+            whole=drawable(whole, "h", first_seed) if whole is not None else [],
         )
 
     def account(self) -> dict:
@@ -182,6 +190,9 @@ class Takes(Shelf):
         """One shot before the camera: foreground (T, H, W, 3) uint8, alpha (T, H, W), background, and its name."""
         side = max(512, 2 ** int(np.ceil(np.log2(1.5 * max(height, width)))))  # decode no larger than needed
         shake = [Path(rng, made.look.shake * height, 0.02, 0.12) for _ in range(2)]
+        if shot.whole >= 0:
+            foreground, alpha, name = self._filmed(shot, rng, moments, shake, height, width, 2 * side)
+            return *self._obstructed(shot, rng, moments, shake, foreground, alpha, foreground.copy(), side), name
         image, place = self._image(shot.place, side)
         hang = None
         if shot.hung:
@@ -207,13 +218,27 @@ class Takes(Shelf):
                 layers = staging.relit(layers, rng)
             if shot.near:
                 layers = staging.defocused(layers, shot.near * height / 144)
-        foreground, alpha = straighten(layers)
+        planes = self._obstructed(shot, rng, moments, shake, *straighten(layers), background, side)
+        return *planes, "+".join([shot.kind, *names, place])
+
+    def _obstructed(self, shot: Shot, rng: np.random.Generator, moments: tuple[float, ...], shake: list[Path],
+                    foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, side: int
+                    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Foreground, alpha and background with what the shot has in front, if anything."""
         if shot.thing:
             image, _ = self._image(shot.thing_from, side)
-            thing = staging.thing_in_front(rng, height, width, shot.thing, image, shake)
+            thing = staging.thing_in_front(rng, *alpha.shape[1:], shot.thing, image, shake)
             for t, moment in enumerate(moments):
                 alpha[t], background[t] = staging.occluded(alpha[t], background[t], thing.view(moment))
-        return foreground, alpha, background, "+".join([shot.kind, *names, place])
+        return foreground, alpha, background
+
+    def _filmed(self, shot: Shot, rng: np.random.Generator, moments: tuple[float, ...], shake: list[Path], height: int,
+                width: int, side: int) -> tuple[np.ndarray, np.ndarray, str]:
+        """A whole photograph filmed: frames (T, H, W, 3) uint8, which are foreground and background in one, alpha."""
+        picture, name = self.read("whole", shot.whole, side, "RGB+A")
+        window = FilmedPhotograph(picture, rng, height, width, shake)
+        frames, alphas = zip(*(window.view(t) for t in moments), strict=True)
+        return np.stack(frames), np.stack(alphas), "whole+" + name
 
     def _actor(self, shot: Shot, number: int, dressed: bool, hat: bool, rng: np.random.Generator, height: int,
                width: int, side: int) -> tuple[Figure | MovingStill, str]:

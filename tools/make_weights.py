@@ -247,6 +247,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=Path)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--moving", type=Path)
+    parser.add_argument("--whole", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (default: runs)")
     parser.add_argument("--twin", type=Path, help="its float twin: a model.pt or a kept file, measured too")
     args = parser.parse_args()
@@ -267,8 +268,8 @@ def main() -> None:
         recipe = dataclasses.replace(recipe, **found)
         torch.set_num_threads(1)
         filmed, odds = recipe.source == "takes", ODDS.get(args.name)
-        source = (Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds) if filmed
-                  else ClipMix(args.people, args.scenes, recipe.mix))
+        source = (Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds, whole=args.whole)
+                  if filmed else ClipMix(args.people, args.scenes, recipe.mix))
         train(recipe, args.runs / args.name, source)
         print(source.summary())
     elif args.action == "twin":

