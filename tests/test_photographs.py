@@ -93,12 +93,50 @@ def test_a_package_is_fetched_once_and_never_by_halves(tmp_path, monkeypatch):
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["web-kit-1.2.0.tgz"]
 
 
+def test_a_photograph_is_kept_whole_and_cut_out(tmp_path, monkeypatch):
+    """A cut-out that came cut stays as it is; of a photograph both are written, with one alpha."""
+    photograph = Image.new("RGB", (40, 30), (200, 100, 50))
+    came_cut = Image.new("RGBA", (40, 30), (9, 9, 9, 0))
+    came_cut.paste((90, 80, 70, 255), (10, 5, 30, 30))
+    files = {}
+    for name, image in (("people/a.png", photograph), ("people/b.png", came_cut), ("places/c.png", photograph)):
+        image.save(tmp_path / "image.png")
+        files[name] = (tmp_path / "image.png").read_bytes() + name.encode()  # two of them differ in their name alone
+    (tmp_path / "kit/-").mkdir(parents=True)
+    packed(tmp_path / "kit/-/kit-1.0.0.tgz", **files)
+    with (tmp_path / "list.tsv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["use", "package", "version", "file", "sha256"], delimiter="\t")
+        writer.writeheader()
+        writer.writerows({**row(name, data), "use": name[:6], "package": "kit", "version": "1.0.0"}
+                         for name, data in files.items())
+    alpha = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))
+
+    def cut(image):
+        return np.dstack([np.full_like(image, 7), alpha])
+
+    monkeypatch.setattr(tool, "LIST", tmp_path / "list.tsv")
+    monkeypatch.setattr(tool, "REGISTRY", tmp_path.as_uri())
+    monkeypatch.setattr(tool, "cutter", lambda: cut)
+    tool.templates(tmp_path / "out", tmp_path / "cache")
+    names = {name: f"npm_{row(name, data)['sha256']}.png" for name, data in files.items()}
+    made = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")}
+    assert made == {f"{name[:6]}/{file}" for name, file in names.items()} | {f"whole/{names['people/a.png']}"}
+    whole = np.asarray(Image.open(tmp_path / "out/whole" / names["people/a.png"]))
+    assert (whole[..., :3] == (200, 100, 50)).all() and (whole[..., 3] == alpha).all()  # its own colours everywhere
+    assert (np.asarray(Image.open(tmp_path / "out/people" / names["people/a.png"])) == cut(whole[..., :3])).all()
+    assert (np.asarray(Image.open(tmp_path / "out/people" / names["people/b.png"])) == np.asarray(came_cut)).all()
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+    tool.templates(tmp_path / "out", tmp_path / "cache")
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+
+
 def test_the_list_names_each_photograph_once():
     with tool.LIST.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    assert len({r["sha256"] for r in rows}) == len(rows) == 240
-    assert sum(r["use"] == "people" for r in rows) == sum(r["use"] == "places" for r in rows) == 120
-    assert len({(r["package"], r["version"]) for r in rows}) == 28
+    assert len({r["sha256"] for r in rows}) == len(rows) == 1003
+    assert [sum(r["use"] == use for r in rows) for use in ("people", "places")] == [651, 352]
+    packages = [(r["package"], r["version"]) for r in rows]
+    assert len(set(packages)) == 195 and packages == sorted(packages)  # in one piece each: read once
 
 
 def test_a_photograph_is_reduced_and_never_enlarged():

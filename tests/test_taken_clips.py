@@ -185,6 +185,7 @@ def test_the_commands(tmp_path, capfd, monkeypatch):
     for words, cure in ((("--photos", people), "--takes"), (("--takes", "--moving", people), "--people"),
                         (("--moving", people, "--people", people), "--takes"),
                         (("--takes", "--people", people, "--moving", people), "no clip to train on, c000060"),
+                        (("--whole", people), "--takes"), (("--takes", "--whole", tmp_path / "none"), "no such folder"),
                         (("--takes", "--stage", 1, "--data", people), "leave it out"),
                         (("--takes", "--photos", tmp_path / "none"), "no such folder")):
         code, _, err = run(capfd, "train", "--out", tmp_path / "other", *words)

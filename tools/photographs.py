@@ -1,7 +1,7 @@
 """Photographs to train on: people cut out, and places. Nothing of them is in this repository.
 
     python tools/photographs.py four PHOTOS OUT       four photographs, nine stills of two people
-    python tools/photographs.py templates OUT         120 photographs of people and 120 of places, from npm
+    python tools/photographs.py templates OUT         651 photographs of people and 352 of places, from npm
 
 `four`: PHOTOS is the folder tests/test_images of the sdist of face_recognition 1.3.0 (on PyPI). Four of its files are
 official White House photographs by Pete Souza of Barack Obama and Joe Biden (2009 to 2012): their EXIF and IPTC fields
@@ -9,12 +9,16 @@ say so. As works of the United States government they are in the public domain t
 hold the White House's notice: for news and personal printing, not to be manipulated, nor to be used as if it approved
 of something. Whoever wants to heed the notice trains without them.
 
-`templates`: photographs.tsv names them, file by file with its digest, in 28 packages of web templates and UI kits on
-the npm registry. These are under the MIT licence (one under Apache 2.0) by their package.json or, Tabler's, by its
-pages. The packages seldom say who took a photograph; most that do name Unsplash. The 300 MB of packages are fetched
-from registry.npmjs.org and kept in CACHE. The photographed are not asked here: train on them, do not show them.
+`templates`: photographs.tsv names them, file by file with its digest, in 195 packages of the npm registry: web
+templates, themes, UI kits, demonstrations. These are under the MIT licence (seven under Apache 2.0, two under BSD, two
+under either MIT or Apache 2.0) by their package.json or, Tabler's two, by its pages. 233 of the people are of
+fake-avatars, whose faces look made up by a network, of nobody. Of the others the packages seldom say who took a
+photograph; most that do name Unsplash. The 1.9 GB of packages are fetched from registry.npmjs.org and kept in CACHE.
+The photographed are not asked here: train on them, do not show them. Private people's and firms' own pages, posters and
+faces that are known were left out when the list was made (bivm_ref/weights/training/README.md).
 
-OUT/people gets RGBA stills, OUT/places photographs with nobody near. Trimaps come from MediaPipe's selfie
+OUT/people gets RGBA stills, OUT/places photographs with nobody near. `templates` writes OUT/whole, too: photographs
+with all that is on them and the people's alpha, for `bivm-ref train --whole`. Trimaps come from MediaPipe's selfie
 segmentation (Apache 2.0; its model lies in the wheel), alpha and foreground from pymatting; which cut-outs are kept was
 decided by eye:
 
