@@ -61,8 +61,8 @@ def shares_of_zero(path: Path) -> dict[str, float]:
 
 
 def people(path: Path = PEOPLE) -> dict[str, dict[str, dict[str, float]]]:
-    """{network: {"portrait", "astronaut", "people", "empty": its figures, means over the last two's clips}} of the file
-    that tools/refresh_people.py writes. A figure that no clip has is NaN."""
+    """{network: {"portrait", "astronaut", "photograph", "people", "empty": its figures, means over the last three's
+    clips}} of the file that tools/refresh_people.py writes. A figure that no clip has is NaN."""
     found = {}
     for name, record in json.loads(path.read_text(encoding="utf-8"))["networks"].items():
         sets: dict[str, list[dict]] = {}

@@ -128,6 +128,8 @@ def _evaluate(commands) -> None:
     p.add_argument("--wild", action="store_true", help="the hard procedural clips: two figures, clutter, hard light")
     p.add_argument("--people", metavar="D", help="instead of D: held-out stills of tools/people, and rooms with nobody")
     p.add_argument("--scenes", metavar="D", help="its rooms (people below 60 and rooms below 10 are held out)")
+    p.add_argument("--whole", metavar="D", help="instead of D: whole photographs of people, RGBA, filmed (those that "
+                   "tools/photographs.py holds out, or yours)")
     p.add_argument("--fast", action="store_true", help="leave out Grad and Conn, the slow ones")
     p.add_argument("--iou", action="store_true", help="the overlap of alpha > 0.5, too")
     p.add_argument("--worst", metavar="FILE", help="write a picture of the ten worst frames, one of a clip")

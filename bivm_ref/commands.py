@@ -108,8 +108,9 @@ def evaluate(args) -> None:
     from .video import IMAGE_SUFFIXES, ImageWriter, check_output
     from .worst import Worst
 
-    if [args.folder, args.procedural, args.people].count(None) != 2:
-        raise UserError("evaluate: reads one thing at a time; give a folder of clips, or --procedural N, or --people D")
+    if [args.folder, args.procedural, args.people, args.whole].count(None) != 3:
+        raise UserError("evaluate: reads one thing at a time; give a folder of clips, or --procedural N, or "
+                        "--people D, or --whole D")
     if (args.people is None) != (args.scenes is None):
         raise UserError("evaluate: --people and --scenes go together; give both folders")
     if args.procedural is None and (args.wild or args.first_seed is not None):
@@ -126,6 +127,8 @@ def evaluate(args) -> None:
         rows = library.evaluate_procedural(args.procedural, engine, first_seed=first, wild=args.wild, **how)
     elif args.people is not None:
         rows = library.evaluate_people(args.people, args.scenes, engine, **how)
+    elif args.whole is not None:
+        rows = library.evaluate_photographs(args.whole, engine, **how)
     else:
         rows = library.evaluate_folder(args.folder, engine, **how)
     sets, mean = library.set_means(rows), library.mean_row(rows)

@@ -26,10 +26,11 @@ from . import held_out_people, metrics
 from .clips import HELD_OUT, Clip, procedural_clip
 from .errors import UserError
 from .evaluation_sets import clip_folders, clip_name, clip_pairs, read_foregrounds, read_pairs, surveyed
+from .shelf import drawable
 from .worst import Worst
 
-__all__ = ["evaluate_clip", "evaluate_folder", "evaluate_people", "evaluate_procedural", "figures", "mean_row",
-           "set_means", "table", "clip_folders", "clip_name", "clip_pairs", "HELD_OUT_SEED"]
+__all__ = ["evaluate_clip", "evaluate_folder", "evaluate_people", "evaluate_photographs", "evaluate_procedural",
+           "figures", "mean_row", "set_means", "table", "clip_folders", "clip_name", "clip_pairs", "HELD_OUT_SEED"]
 
 HELD_OUT_SEED = HELD_OUT.start + 3_000  # for figures that are reported; those below are for choosing weights by
 HELD_OUT_FRAMES, HELD_OUT_HEIGHT, HELD_OUT_WIDTH = 8, 144, 256
@@ -126,6 +127,14 @@ def evaluate_people(people, scenes, engine, fast: bool = False, progress: bool =
     count = held_out_people.count(people, scenes)
     return _evaluate_clips(held_out_people.held_out_clips(people, scenes), count, engine, fast, progress, variant,
                            overlap, worst)
+
+
+def evaluate_photographs(folder, engine, fast: bool = False, progress: bool = False, variant: str = "ours",
+                         overlap: bool = False, worst: Worst | None = None) -> list[dict]:
+    """A row for each whole photograph of a folder, filmed, "photograph/…": see held_out_people.py."""
+    count = len(drawable(folder, "h", 0))
+    return _evaluate_clips(held_out_people.photograph_clips(folder), count, engine, fast, progress, variant, overlap,
+                           worst)
 
 
 def _evaluate_clips(made: Iterable[Clip], count: int, engine, fast: bool, progress: bool, variant: str, overlap: bool,

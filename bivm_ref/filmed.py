@@ -16,7 +16,7 @@ from PIL import Image
 from .motion import Path
 from .staging import COARSEST, head_of
 
-NEAREST = 0.5  # the smallest window, as a share of the widest one that fits
+NEAREST = 0.5  # how near a window goes in training
 HEAD = 0.7  # odds that a head is looked for; otherwise any point of somebody
 BREATH = 0.04  # how far the window's size goes up and down, as a share
 
@@ -25,16 +25,17 @@ class FilmedPhotograph:
     """A frame-shaped window of a photograph, never beyond its edges.
 
     photograph: (h, w, 4) uint8, colours as taken everywhere and the people's alpha. shake: two paths, pixels of the
-    frame, that the whole shot has. `view(t)` gives frame (H, W, 3) uint8 and alpha (H, W) float32 in [0, 1].
+    frame, that the whole shot has. nearest: the smallest window, as a share of the widest one that fits. `view(t)`
+    gives frame (H, W, 3) uint8 and alpha (H, W) float32 in [0, 1].
     """
 
     def __init__(self, photograph: np.ndarray, rng: np.random.Generator, height: int, width: int,
-                 shake: Sequence[Path]) -> None:
+                 shake: Sequence[Path], nearest: float = NEAREST) -> None:
         if rng.random() < 0.5:
             photograph = photograph[:, ::-1]
         h, w = photograph.shape[:2]
         fit = min(w / width, h / height)  # pixels of the photograph to one of the frame, at most
-        scale = min(1 / (fit * rng.uniform(NEAREST, 1)), max(COARSEST, 1 / fit))
+        scale = min(1 / (fit * rng.uniform(nearest, 1)), max(COARSEST, 1 / fit))
         self.w, self.h = max(round(w * scale), width), max(round(h * scale), height)
         alpha = photograph[..., 3]
         # Apart, since Pillow would premultiply: what is behind people would turn black.

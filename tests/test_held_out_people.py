@@ -20,6 +20,8 @@ from tools import refresh_people as tool
 class Grey:
     """An engine that answers one alpha everywhere."""
 
+    size = 64
+
     def __init__(self, alpha):
         self.alpha = alpha
 
@@ -150,6 +152,62 @@ def test_a_broken_still_is_named(folders, tmp_path):
         evaluate.evaluate_people(tmp_path, folders[1], Grey(0.0))
 
 
+# -- whole photographs ---------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "held_out"
+    folder.mkdir()
+    for k in range(2):
+        picture = np.full((180, 240, 4), (30, 90, 160, 0), np.uint8)
+        picture[40:, 60 + 40 * k : 160] = (220, 170, 140, 255)
+        Image.fromarray(picture, "RGBA").save(folder / f"npm_f{k}.png")
+    return folder
+
+
+def test_photographs_are_filmed_as_they_are(photographs):
+    clips = list(held_out_people.photograph_clips(photographs, frames=3, height=36, width=64))
+    assert [clip.name for clip in clips] == ["photograph/npm_f0", "photograph/npm_f1"]
+    for clip in clips:
+        assert clip.frames.shape == (3, 36, 64, 3) and clip.alpha.shape == (3, 36, 64)
+        for where, colour in ((clip.alpha > 0.999, (220, 170, 140)), (clip.alpha < 0.001, (30, 90, 160))):
+            assert where.any() and np.abs(clip.frames[where].astype(int) - colour).max() <= 1
+    again = next(held_out_people.photograph_clips(photographs, frames=3, height=36, width=64))
+    assert np.array_equal(again.frames, clips[0].frames)
+
+
+def test_the_mad_of_nothing_is_the_mean_alpha_of_the_photographs(photographs):
+    rows = evaluate.evaluate_photographs(photographs, Grey(0.0), fast=True, overlap=True)
+    assert [row["clip"] for row in rows] == ["photograph/npm_f0", "photograph/npm_f1"]
+    for row, clip in zip(rows, held_out_people.photograph_clips(photographs), strict=True):
+        assert row["MAD"] == pytest.approx(1e3 * clip.alpha.mean(), rel=1e-5) and row["IoU"] == 0
+        assert row["frames"] == len(clip.frames) == 4
+
+
+def test_the_command_evaluates_them(photographs, tmp_path, capfd):
+    weights = write_random_weights(tmp_path / "random.safetensors")
+    words = ("evaluate", "--whole", photographs, "--weights", weights, "--size", "64", "--fast")
+    code, out, _ = run(capfd, *words, "--json")
+    assert code == 0 and [row["clip"] for row in json.loads(out)["clips"]] == ["photograph/npm_f0", "photograph/npm_f1"]
+    (photographs / "npm_f2.png").write_bytes(b"none")
+    for wrong, what in (((*words, "--procedural", "1"), "one thing at a time"), (words, "npm_f2.png: not a readable"),
+                        (("evaluate", "--whole", tmp_path / "no"), "no such folder")):
+        code, out, err = run(capfd, *wrong)
+        assert code == 2 and out == "" and err.count("\n") == 1 and what in err
+
+
+def test_figures_on_photographs_alone_join_those_that_are_kept(photographs, monkeypatch):
+    monkeypatch.setattr(tool, "load_engine", lambda *_: Grey(0.0))
+    before = tool.read()["small"]
+    old = [row for row in before["clips"] if not row["clip"].startswith("photograph/")]
+    after = tool.measure("small", None, None, str(photographs), before, None)["clips"]
+    assert after[: len(old)] == old and [row["clip"] for row in after[len(old):]] == ["photograph/npm_f0",
+                                                                                    "photograph/npm_f1"]
+    for kept in (None, {**before, "sha256": "another"}):
+        with pytest.raises(UserError, match="small.safetensors: not the network whose figures are kept; give --people"):
+            tool.measure("small", None, None, str(photographs), kept, None)
+
+
 # -- what the repository shows ------------------------------------------------------------------------------------
 
 def test_the_readme_shows_the_committed_figures_of_the_shipped_network():
@@ -160,6 +218,7 @@ def test_the_readme_shows_the_committed_figures_of_the_shipped_network():
         assert record["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest(), f"measure {name} again"
         clips = [row["clip"] for row in record["clips"]]
         assert clips[:2] == ["portrait", "astronaut"]
+        assert sum(clip.startswith("photograph/npm_f") for clip in clips) == 38
         assert sum(clip.startswith("people/") for clip in clips) == 60
         assert sum(clip.startswith("empty/") for clip in clips) == 10
     shipped = (ROOT / "bivm_ref" / "weights" / "SHIPPED").read_text().split()[0]

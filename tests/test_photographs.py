@@ -117,6 +117,7 @@ def test_a_photograph_is_kept_whole_and_cut_out(tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "LIST", tmp_path / "list.tsv")
     monkeypatch.setattr(tool, "REGISTRY", tmp_path.as_uri())
     monkeypatch.setattr(tool, "cutter", lambda: cut)
+    monkeypatch.setattr(tool, "HELD_OUT", "none")
     tool.templates(tmp_path / "out", tmp_path / "cache")
     names = {name: f"npm_{row(name, data)['sha256']}.png" for name, data in files.items()}
     made = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")}
@@ -128,13 +129,18 @@ def test_a_photograph_is_kept_whole_and_cut_out(tmp_path, monkeypatch):
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
     tool.templates(tmp_path / "out", tmp_path / "cache")
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+    monkeypatch.setattr(tool, "HELD_OUT", tuple("0123456789abcdef"))  # a photograph that is held out is nowhere else
+    tool.templates(tmp_path / "out 2", tmp_path / "cache")
+    made = {path.relative_to(tmp_path / "out 2").as_posix() for path in (tmp_path / "out 2").rglob("*.png")}
+    assert made == {f"held_out/{names['people/a.png']}", f"people/{names['people/b.png']}",
+                    f"places/{names['places/c.png']}"}
 
 
 def test_the_list_names_each_photograph_once():
     with tool.LIST.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    assert len({r["sha256"] for r in rows}) == len(rows) == 1003
-    assert [sum(r["use"] == use for r in rows) for use in ("people", "places")] == [651, 352]
+    assert len({r["sha256"] for r in rows}) == len(rows) == 1001
+    assert [sum(r["use"] == use for r in rows) for use in ("people", "places")] == [649, 352]
     packages = [(r["package"], r["version"]) for r in rows]
     assert len(set(packages)) == 195 and packages == sorted(packages)  # in one piece each: read once
 

@@ -1,12 +1,13 @@
 """How the networks do on people: the table in README.md, its data, and the picture of the worst frames.
 
-    python tools/refresh_people.py measure --people PEOPLE --scenes SCENES [NETWORK ...]
+    python tools/refresh_people.py measure --people PEOPLE --scenes SCENES --photographs HELD_OUT [NETWORK ...]
     python tools/refresh_people.py readme
 
-PEOPLE and SCENES are folders that tools/people rendered, with its held-out numbers (people 0-59, rooms 0-9). `measure`
-runs the named networks (all of NETWORKS without a name) on them and on the two photographs of data_samples, puts the
-figures into data_samples/results/people.json beside those that it holds, and for the shipped network draws
-worst_frames.jpg. `readme` brings the table between its two markers up to date; a test holds it equal to the file.
+PEOPLE and SCENES are folders that tools/people rendered, with its held-out numbers (people 0-59, rooms 0-9), HELD_OUT
+one that tools/photographs.py fills. `measure` runs the named networks (all of NETWORKS without a name) on them and on
+the two photographs of data_samples, puts the figures into data_samples/results/people.json beside those that it holds,
+and for the shipped network draws worst_frames.jpg. With --photographs alone the other figures of a network stay.
+`readme` brings the table between its two markers up to date; a test holds it equal to the file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from bivm_ref import claims_data, evaluate
+from bivm_ref.errors import UserError
 from bivm_ref.files import beside
 from bivm_ref.matte import load_engine
 from bivm_ref.reporting import run_and_report
@@ -56,28 +58,44 @@ SHIPPED = "small"
 MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")
 
 
-def measure(name: str, people: str, scenes: str, worst: Worst | None) -> dict:
-    """Every clip's figures of one network: {"file", "sha256", "engine", "date", "size", "clips"}."""
+def measure(name: str, people: str | None, scenes: str | None, photographs: str, before: dict | None,
+            worst: Worst | None) -> dict:
+    """Every clip's figures of one network: {"file", "sha256", "engine", "date", "size", "clips"}. before: such, of the
+    same file, whose figures on people are kept when no people are given."""
     _, kind, file = NETWORKS[name]
     engine = load_engine(kind, WEIGHTS / file)
-    rows = [row for photo in PHOTOGRAPHS
-            for row in evaluate.evaluate_folder(ROOT / "data_samples" / photo, engine, overlap=True, worst=worst)]
-    rows += evaluate.evaluate_people(people, scenes, engine, progress=True, overlap=True, worst=worst)
-    kept = [{key: value if isinstance(value, (str, int)) else None if np.isnan(value) else round(value, 3)
-             for key, value in row.items() if key != "ms_per_frame"} for row in rows]
-    return {"file": file, "sha256": hashlib.sha256((WEIGHTS / file).read_bytes()).hexdigest(), "engine": kind,
+    digest = hashlib.sha256((WEIGHTS / file).read_bytes()).hexdigest()
+    if people is None:
+        if before is None or before["sha256"] != digest:
+            raise UserError(f"{file}: not the network whose figures are kept; give --people and --scenes, too")
+        rows = [row for row in before["clips"] if not row["clip"].startswith("photograph/")]
+    else:
+        rows = [row for photo in PHOTOGRAPHS
+                for row in evaluate.evaluate_folder(ROOT / "data_samples" / photo, engine, overlap=True, worst=worst)]
+        rows += evaluate.evaluate_people(people, scenes, engine, progress=True, overlap=True, worst=worst)
+    rows += evaluate.evaluate_photographs(photographs, engine, progress=True, overlap=True)
+    kept = [{key: short(value) for key, value in row.items() if key != "ms_per_frame"} for row in rows]
+    return {"file": file, "sha256": digest, "engine": kind,
             "date": datetime.now(timezone.utc).date().isoformat(), "size": engine.size, "clips": kept}
 
 
+def short(value: str | int | float | None) -> str | int | float | None:
+    """A cell as it is written: three digits, and nothing for NaN."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return None if np.isnan(value) else round(value, 3)
+
+
 def table(networks: dict[str, dict]) -> str:
-    """networks: of `claims_data.people`. A row for each: the photographs one by one, means over the rendered people and
-    over the empty rooms."""
-    lines = ["| network | portrait | astronaut | 60 rendered people | Grad | dtSSD | 10 empty rooms, mean alpha |",
-             "|---|---|---|---|---|---|---|"]
+    """networks: of `claims_data.people`. A row for each: the two photographs one by one, means over the photographs
+    that were kept out, over the rendered people and over the empty rooms."""
+    lines = ["| network | portrait | astronaut | 38 photographs | 60 rendered people | Grad | dtSSD "
+             "| 10 empty rooms, mean alpha |", "|---|---|---|---|---|---|---|---|"]
     for name, (what, _, _) in NETWORKS.items():
         if name in networks:
             of, people = networks[name], networks[name]["people"]
-            cells = [f"{row['MAD']:.0f} ({row['IoU']:.2f})" for row in (*(of[photo] for photo in PHOTOGRAPHS), people)]
+            sets = [of[which] for which in (*PHOTOGRAPHS, "photograph", "people")]
+            cells = [f"{row['MAD']:.0f} ({row['IoU']:.2f})" for row in sets]
             cells += [f"{people['Grad']:.1f}", f"{people['dtSSD']:.1f}", f"{of['empty']['MAD'] / 1e3:.3f}"]
             lines.append(f"| {what} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -100,15 +118,18 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(NETWORKS))
     parser.add_argument("--people", metavar="D")
     parser.add_argument("--scenes", metavar="D")
+    parser.add_argument("--photographs", metavar="D")
     args = parser.parse_args()
     if unknown := set(args.networks) - set(NETWORKS):
         parser.error(f"unknown network {min(unknown)}; choose among {', '.join(NETWORKS)}")
     if args.what == "measure":
-        if not args.people or not args.scenes:
-            parser.error("measure needs --people and --scenes, folders that tools/people rendered")
+        if not args.photographs or bool(args.people) != bool(args.scenes):
+            parser.error("measure needs --photographs, a folder held_out of tools/photographs.py, and --people with "
+                         "--scenes, folders that tools/people rendered, or neither of them")
         for name in args.networks or NETWORKS:
-            worst = Worst() if name == SHIPPED else None
-            found = {**read(), name: measure(name, args.people, args.scenes, worst)}
+            worst = Worst() if name == SHIPPED and args.people else None
+            found = read()
+            found[name] = measure(name, args.people, args.scenes, args.photographs, found.get(name), worst)
             networks = {key: found[key] for key in NETWORKS if key in found}
             lines = ",\n".join(f" {json.dumps(key)}: " + json.dumps(value).replace('{"clip"', '\n  {"clip"')
                                for key, value in networks.items())
