@@ -15,7 +15,7 @@ MISSING = {
     "make_weights keep": ("keep", "small-cloth", "--runs", "nowhere"),
     "data_ablation run": ("run", *FOLDERS, "--moving", "nowhere", "--photos", "nowhere", "--held-out", "nowhere",
                           "--out", "runs"),
-    "refresh_people measure": ("measure", "small", *FOLDERS),
+    "refresh_people measure": ("measure", "small", *FOLDERS, "--photographs", "nowhere"),
     "photographs four": ("four", "nowhere", "out"),
     "refresh_results": ("--from", "nowhere/results.jsonl"),
 }
