@@ -1,7 +1,7 @@
 """The shipped weights: the recipes they were trained with, and how a finished run becomes a file with its card.
 
     python tools/make_weights.py train small-float --people PEOPLE --scenes SCENES          -> runs/small-float/
-    python tools/make_weights.py train small       --people PEOPLE --scenes SCENES --photos PHOTOS --moving MOVING
+    python tools/make_weights.py train small       --people PEOPLE --scenes SCENES --photos PHOTOS --whole WHOLE
     python tools/make_weights.py ship small [--twin TWIN/model.pt]                    -> bivm_ref/weights/small.*
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
@@ -10,11 +10,11 @@
     python tools/make_weights.py readme                                               -> the table in README.md
 
 `train` takes any stage of bivm_ref/learn/shipped.py, after those it begins with. PEOPLE is a folder of RGBA stills of
-people, SCENES one of photographs (or rendered rooms), PHOTOS one more of photographs, MOVING one of rendered clips;
-without them a run draws procedural figures and textures alone. `ship` measures with the NumPy engine, on clips no run
-ever draws. A run that was stopped early is shipped from its checkpoint, and its card says at which step it stopped. The
-real weights behind the signs, and the float twin's, are kept in weights/training/ in half precision: `--init` goes on
-from them.
+people, SCENES one of photographs (or rendered rooms), PHOTOS one more of photographs, WHOLE one of whole photographs
+of people, and MOVING (some recipes) one of rendered clips; without them a run draws procedural figures and textures
+alone. `ship` measures with the NumPy engine, on clips no run ever draws. A run that was stopped early is shipped from
+its checkpoint, and its card says at which step it stopped. The real weights behind the signs, and the float twin's, are
+kept in weights/training/ in half precision: `--init` goes on from them.
 """
 
 from __future__ import annotations
@@ -154,8 +154,9 @@ def card(name: str, path: Path, run: dict, provenance: dict, figures: dict) -> s
     rows = [f"| {clip} | " + " | ".join(f"{row[k]:.2f}" if k in row else "" for k in keys) + " |"
             for clip, row in figures.items()]
     finished = run["step"] == run["steps"]
-    filmed, mimic = run["recipe"].get("source") == "takes", run["recipe"].get("mimic")
-    more = " --photos PHOTOS" * ("photo" in (run["drawn"] or {})) + " --moving MOVING" * filmed
+    mimic, drawn = run["recipe"].get("mimic"), run["drawn"] or {}
+    options = {"photo": "photos", "moving": "moving", "whole": "whole"}
+    more = "".join(f" --{option} {option.upper()}" for kind, option in options.items() if kind in drawn)
     taught = f"\n- mimics `{Path(RECIPES[name].teacher).parent}`, its float twin: {settings(mimic)}" if mimic else ""
     phases = "\n".join(f"- {p['steps']} steps at {p['width']}x{p['height']}, batch {p['batch']}, {p['frames']} frames"
                        + (", the refiner alone, from twice that size" if p["refine"] else "")
