@@ -150,7 +150,7 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "small-float-mean": {"small-float-portraits": 0.7, "small-float-cloth": 0.3},
           "small-portraits-mean": {"small-portraits-2": 0.5, "small-portraits-3": 0.5},
           "small-mean": {"small-2": 0.5, "small-3": 0.5},
-          "small-float-whole-mean": {"small-float-whole": 0.7, "small-float-cloth": 0.3},
+          "small-float-whole-mean": {"small-float-whole": 0.8, "small-float-portraits": 0.2},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
