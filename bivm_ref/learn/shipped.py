@@ -130,6 +130,9 @@ RECIPES = {
     "small-4": Recipe(arch="small", bf16=True, seed=155, source="takes", lr=1e-3, decay=1.0, mimic=Mimicking(),
                       init="small-2/model.pt", teacher="small-float-whole-mean/model.pt",
                       phases=(Phase(320, 144, 256, frames=2), Phase(20, 144, 256, batch=1, frames=2, refine=True))),
+    "small-5": Recipe(arch="small", bf16=True, seed=157, source="takes", lr=1e-3, decay=1.0, mimic=Mimicking(),
+                      init="small-mean/model.pt", teacher="small-float-whole-mean/model.pt",
+                      phases=(Phase(380, 144, 256, frames=2), Phase(40, 144, 256, batch=1, frames=2, refine=True))),
     # The mean of the last two, whose refiner alone is trained here.
     "small": Recipe(arch="small", bf16=True, seed=154, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                     init="small-mean/model.pt", teacher="small-float-whole-mean/model.pt",
@@ -173,16 +176,17 @@ ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
         "small-portraits-3": replace(PHOTOGRAPHED, procedural=0.6),
         **dict.fromkeys(("small-float-whole", "small-1", "small-2", "small"), FILMED_WHOLE),
         "small-3": replace(FILMED_WHOLE, procedural=0.65, whole=0.2),
+        "small-5": replace(FILMED_WHOLE, procedural=0.7, painted=0.5, whole=0.25),
         "small-4": replace(FILMED_WHOLE, procedural=0.8, painted=0.6, whole=0.2),
         **dict.fromkeys(("default-float", "default-1", "default"), Odds(hung=0.2, hatted=0.1)),
         **dict.fromkeys(("small-float-cloth", "small-cloth", "small-float-photos-1", "default-float-1"),
                         BEFORE_HATS)}
 STARTED_FROM = {
     "small": "the mean of two students of that teacher on these data, `small-3` (1,500 steps, 0.6 h, seed 153, 65 % "
-             "procedural, 20 % whole) and `small-4` (320 steps, 0.15 h, seed 155, 80 % procedural, from `small-2`: 1,500 "
-             "steps, 0.6 h, seed 152), both from `small-1`, the same at a constant rate (1,600 steps, 0.62 h, seed "
-             "151), and that from `small-portraits`, what was shipped before; the phase below is its refiner's. What "
-             "each stage did: weights/training/README.md",
+             "procedural, 20 % whole) and `small-4` (320 steps, 0.15 h, seed 155, 80 % procedural, from `small-2`: "
+             "1,500 steps, 0.6 h, seed 152), both from `small-1`, the same at a constant rate (1,600 steps, 0.62 h, "
+             "seed 151), and that from `small-portraits`, what was shipped before; the phase below is its refiner's. "
+             "What each stage did: weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
     "default": "`default-1`, the same at 160x96 and a constant rate: 1,000 steps (0.45 h), seed 112; before it "
@@ -193,8 +197,8 @@ STARTED_FROM = {
 FILES = {
     "small": "of the people 476 are 238 rendered ones (CC0, seeds 60-180, 2000-2063, 3000-3052), twice each, 611 are "
              "cut-outs of photographs that come with web templates, 595 of which are filmed whole, too "
-             "(`tools/photographs.py templates`), 27 nine of four more (`four`), three times each; nobody is near on the "
-             "photos (weights/training/README.md)",
+             "(`tools/photographs.py templates`), 27 nine of four more (`four`), three times each; nobody is near on "
+             "the photos (weights/training/README.md)",
     "default": "of the people 391 are rendered (CC0, seeds 60-180, 1000-1044, 2000-2224) and 162 are nine cut-outs of "
                "four photographs (`tools/photographs.py`), 18 times each; nobody is on the photos "
                "(weights/training/README.md)",
