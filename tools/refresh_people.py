@@ -37,8 +37,10 @@ PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
     "small": ("`small`, shipped", "packed", "small.safetensors"),
     "default": ("`default`, trained for 1.6 hours, its teacher included", "packed", "default.safetensors"),
-    "small-float-whole": ("its teacher: a float twin trained with 611 photographs of people, filmed whole, too",
-                          "torch", "training/small-float-whole.pt"),
+    "small-float-whole-mean": ("the teacher of `small`: 0.8 of the next one, 0.2 of the one with 120 photographs",
+                               "torch", "training/small-float-whole-mean.pt"),
+    "small-float-whole": ("a float twin trained with 611 photographs of people, filmed whole, too", "torch",
+                          "training/small-float-whole.pt"),
     "small-portraits": ("shipped before: 120 photographs of people", "packed", "training/small-portraits.safetensors"),
     "small-float-mean": ("its teacher: a mean of the next one and the twin with cloth", "torch",
                          "training/small-float-mean.pt"),

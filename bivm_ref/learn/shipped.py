@@ -113,8 +113,8 @@ RECIPES = {
                               teacher="small-float-mean/model.pt",
                               phases=(Phase(60, 144, 256, batch=1, frames=2, refine=True),)),
     # With 611 photographs of people, filmed whole, too: a twin, and meanwhile a student of the teacher before it, of
-    # which 1,600 steps were done; then two stages of that student, side by side, with the new twin for a teacher, and two
-    # finishes on more that is procedural: of one of them, and of a mean.
+    # which 1,600 steps were done; then two stages of that student, side by side, with the new twin for a teacher, and
+    # two finishes on more that is procedural: of one of them, and of a mean.
     "small-float-whole": Recipe(arch="small", method="float", bf16=True, seed=141, source="takes", lr=1.5e-3,
                                 decay=0.7, init="small-float-portraits/model.pt",
                                 phases=(Phase(2000, 144, 256, frames=2),)),
