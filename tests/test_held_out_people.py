@@ -198,9 +198,11 @@ def test_the_command_evaluates_them(photographs, tmp_path, capfd):
 
 def test_figures_on_photographs_alone_join_those_that_are_kept(photographs, monkeypatch):
     monkeypatch.setattr(tool, "load_engine", lambda *_: Grey(0.0))
-    before = tool.read()["small"]
+    before = {**tool.read()["small"], "dates": {"people": "2026-01-02", "photographs": "2026-01-03"}}
     old = [row for row in before["clips"] if not row["clip"].startswith("photograph/")]
-    after = tool.measure("small", None, None, str(photographs), before, None)["clips"]
+    measured = tool.measure("small", None, None, str(photographs), before, None)
+    after, dates = measured["clips"], measured["dates"]
+    assert dates["people"] == "2026-01-02" and dates["photographs"] > "2026-11"
     assert after[: len(old)] == old and [row["clip"] for row in after[len(old):]] == ["photograph/npm_f0",
                                                                                     "photograph/npm_f1"]
     for kept in (None, {**before, "sha256": "another"}):

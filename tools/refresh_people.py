@@ -66,23 +66,26 @@ MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end o
 
 def measure(name: str, people: str | None, scenes: str | None, photographs: str, before: dict | None,
             worst: Worst | None) -> dict:
-    """Every clip's figures of one network: {"file", "sha256", "engine", "date", "size", "clips"}. before: such, of the
-    same file, whose figures on people are kept when no people are given."""
+    """Every clip's figures of one network: {"file", "sha256", "engine", "dates", "size", "clips"}. before: such, of
+    the same file, whose figures on people are kept, with their date, when no people are given."""
     _, kind, file = NETWORKS[name]
     engine = load_engine(kind, WEIGHTS / file)
     digest = hashlib.sha256((WEIGHTS / file).read_bytes()).hexdigest()
+    today = datetime.now(timezone.utc).date().isoformat()
     if people is None:
         if before is None or before["sha256"] != digest:
             raise UserError(f"{file}: not the network whose figures are kept; give --people and --scenes, too")
+        since = before["dates"]["people"]
         rows = [row for row in before["clips"] if not row["clip"].startswith("photograph/")]
     else:
+        since = today
         rows = [row for photo in PHOTOGRAPHS
                 for row in evaluate.evaluate_folder(ROOT / "data_samples" / photo, engine, overlap=True, worst=worst)]
         rows += evaluate.evaluate_people(people, scenes, engine, progress=True, overlap=True, worst=worst)
     rows += evaluate.evaluate_photographs(photographs, engine, progress=True, overlap=True)
     kept = [{key: short(value) for key, value in row.items() if key != "ms_per_frame"} for row in rows]
     return {"file": file, "sha256": digest, "engine": kind,
-            "date": datetime.now(timezone.utc).date().isoformat(), "size": engine.size, "clips": kept}
+            "dates": {"people": since, "photographs": today}, "size": engine.size, "clips": kept}
 
 
 def short(value: str | int | float | None) -> str | int | float | None:
