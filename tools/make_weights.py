@@ -6,6 +6,7 @@
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
     python tools/make_weights.py blend small-float-blend          -> runs/small-float-blend/model.pt, a mean of several
+    python tools/make_weights.py grow default-float-grown         -> the same, a larger twin out of a smaller one
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 
@@ -34,8 +35,9 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import ClipMix, procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.shipped import BLENDS, FILES, FILMED, MIXED, ODDS, RECIPES, STARTED_FROM
-from bivm_ref.learn.store import build_from, load_model, load_state, load_weights, save_atomic, trained_size
+from bivm_ref.learn.grow import grow
+from bivm_ref.learn.shipped import BLENDS, FILES, FILMED, GROWN, MIXED, ODDS, RECIPES, STARTED_FROM
+from bivm_ref.learn.store import build, build_from, load_model, load_state, load_weights, save_atomic, trained_size
 from bivm_ref.learn.train import train
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import fold
@@ -99,6 +101,20 @@ def blend(name: str, runs: Path) -> None:
             mean[weight] = sum(share * numbers[weight].float() for share, numbers in parts)
     (runs / name).mkdir(parents=True, exist_ok=True)
     save_atomic({"recipe": state["recipe"], "model": mean}, runs / name / "model.pt")
+
+
+def grown(name: str, runs: Path) -> None:
+    """A larger float twin that computes what a smaller one does, as the model.pt of a run that never was."""
+    source, arch = GROWN[name]
+    run, kept = runs / source / "model.pt", WEIGHTS / "training" / f"{source}.pt"
+    path = run if run.exists() else kept
+    torch.manual_seed(0)
+    large = fold(build(arch, "float"))
+    clips = (procedural_clip(seed, 2, 144, 256).frames for seed in range(8))
+    grow(load_model(path), large, (torch.from_numpy(frames).movedim(3, 1)[None] / 255.0 for frames in clips))
+    (runs / name).mkdir(parents=True, exist_ok=True)
+    save_atomic({"recipe": {**load_state(path)["recipe"], "arch": arch}, "model": large.state_dict()},
+                runs / name / "model.pt")
 
 
 def network(run: dict) -> BiVM:
@@ -241,8 +257,8 @@ def choose() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("train", "ship", "twin", "keep", "blend", "choose", "readme"))
-    parser.add_argument("name", nargs="?", metavar="NAME", choices=sorted({**RECIPES, **BLENDS}),
+    parser.add_argument("action", choices=("train", "ship", "twin", "keep", "blend", "grow", "choose", "readme"))
+    parser.add_argument("name", nargs="?", metavar="NAME", choices=sorted({**RECIPES, **BLENDS, **GROWN}),
                         help="of a stage, a mean or a shipped network: see bivm_ref/learn/shipped.py")
     parser.add_argument("--people", type=Path)
     parser.add_argument("--scenes", type=Path)
@@ -259,10 +275,13 @@ def main() -> None:
         path.write_text(readme(path.read_text(encoding="utf-8")), encoding="utf-8")
     elif args.name is None:
         parser.error(f"{args.action} needs a name: {', '.join(RECIPES)}")
-    elif args.name not in {"blend": BLENDS, "keep": {**BLENDS, **RECIPES}}.get(args.action, RECIPES):
-        parser.error(f"{args.action} {args.name}: blend makes {', '.join(BLENDS)}; those are kept and not shipped")
+    elif args.name not in {"blend": BLENDS, "grow": GROWN, "keep": {**BLENDS, **RECIPES}}.get(args.action, RECIPES):
+        parser.error(f"{args.action} {args.name}: blend makes {', '.join(BLENDS)}, grow {', '.join(GROWN)}; "
+                     "means are kept and not shipped")
     elif args.action == "blend":
         blend(args.name, args.runs)
+    elif args.action == "grow":
+        grown(args.name, args.runs)
     elif args.action == "train":
         recipe = RECIPES[args.name]
         found = {field: str(args.runs / path) for field in ("init", "teacher") if (path := getattr(recipe, field))}

@@ -137,20 +137,12 @@ RECIPES = {
     "small": Recipe(arch="small", bf16=True, seed=154, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                     init="small-mean-2/model.pt", teacher="small-float-whole-mean/model.pt",
                     phases=(Phase(60, 144, 256, batch=1, frames=2, refine=True),)),
-    # At the paper's scale, as far as one core came in 1.6 hours: a teacher from random weights, and its student. Of
-    # 900 and 1,740 steps the first stage of each did 600 and 1,000.
-    "default-float-1": Recipe(arch="default", method="float", bf16=True, seed=23, source="takes", decay=0.6,
-                              phases=(Phase(900, 96, 160, frames=2),)),
-    "default-float": Recipe(arch="default", method="float", bf16=True, seed=111, source="takes", decay=0.5,
-                            init="default-float-1/checkpoint.pt", phases=(Phase(1250, 96, 160, frames=2),)),
-    "default-1": Recipe(arch="default", bf16=True, seed=112, source="takes", decay=0.7, mimic=Mimicking(),
-                        init="default-float/model.pt", teacher="default-float/model.pt",
-                        phases=(Phase(1400, 96, 160, frames=2), Phase(300, 144, 256, frames=2),
-                                Phase(40, 144, 256, batch=1, frames=2, refine=True))),
-    "default": Recipe(arch="default", bf16=True, seed=113, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                      init="default-1/checkpoint.pt", teacher="default-float/model.pt",
-                      phases=(Phase(620, 144, 256, frames=2),
-                              Phase(40, 144, 256, batch=1, frames=2, refine=True))),
+    # At the paper's scale: a twin grown out of the small one (see GROWN), and meanwhile a student of that.
+    "default-float": Recipe(arch="default", method="float", bf16=True, seed=171, source="takes", lr=1.5e-3, decay=0.6,
+                            init="default-float-grown/model.pt", phases=(Phase(1700, 144, 256, frames=2),)),
+    "default-1": Recipe(arch="default", bf16=True, seed=181, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
+                        init="default-float-grown/model.pt", teacher="default-float-grown/model.pt",
+                        phases=(Phase(4000, 144, 256, frames=2),)),
 }
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
 BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0.3},
@@ -162,6 +154,8 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "small-float-whole-mean": {"small-float-whole": 0.8, "small-float-portraits": 0.2},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
+# Larger float twins that begin as a smaller one (`grow`): the smaller one, and the larger one's architecture.
+GROWN = {"default-float-grown": ("small-float-whole-mean", "default")}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
@@ -175,12 +169,12 @@ ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
         **dict.fromkeys(("small-float-portraits", "small-portraits-1", "small-portraits-2", "small-portraits"),
                         PHOTOGRAPHED),
         "small-portraits-3": replace(PHOTOGRAPHED, procedural=0.6),
-        **dict.fromkeys(("small-float-whole", "small-1", "small-2", "small"), FILMED_WHOLE),
+        **dict.fromkeys(("small-float-whole", "small-1", "small-2", "small", "default-float", "default-1"),
+                        FILMED_WHOLE),
         "small-3": replace(FILMED_WHOLE, procedural=0.65, whole=0.2),
         "small-5": replace(FILMED_WHOLE, procedural=0.8, painted=0.5),
         "small-4": replace(FILMED_WHOLE, procedural=0.8, painted=0.6, whole=0.2),
-        **dict.fromkeys(("default-float", "default-1", "default"), Odds(hung=0.2, hatted=0.1)),
-        **dict.fromkeys(("small-float-cloth", "small-cloth", "small-float-photos-1", "default-float-1"),
+        **dict.fromkeys(("small-float-cloth", "small-cloth", "small-float-photos-1"),
                         BEFORE_HATS)}
 STARTED_FROM = {
     "small": "students of that teacher on these data: half of it `small-5` (150 steps, 0.07 h, seed 159, 80 % "

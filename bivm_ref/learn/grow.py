@@ -1,0 +1,224 @@
+"""Growing: a larger float twin that computes what a smaller one does, to go on training from there.
+
+A large network from random weights spends its first hours on what a small one knows. Net2Net (Chen et al., 2016) makes
+the large one *equal* to the small one instead, and training uses the width and depth from there:
+
+    wider    channel i of the large map is a copy of channel m[i] of the small one; whoever reads channel m[i] spreads
+             its weight over the copies, in random shares, so that the copies get gradients of their own
+    deeper   a block that the small network has not is a detour that adds nothing yet: gamma 0, slope 1, shortcut alone
+
+What our reading adds: the elastic shortcut resamples channels by a fixed rule, which differs between the widths. The
+difference of the two rules is a linear map of the channels, and a float convolution can hold it in its middle tap.
+Only float twins can be grown so: a sign holds no shares, a bit no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from bivm_ref.net import BiVM, ops
+from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
+from bivm_ref.net.decoder import DecoderStage
+
+
+def resampling(cin: int, cout: int) -> Tensor:
+    """R of the elastic shortcut as a matrix, (cout, cin)."""
+    return ops.resample_channels(torch.eye(cin)[..., None, None], cout)[..., 0, 0].T
+
+
+def copies(m: Tensor, small: int) -> Tensor:
+    """x_large = copies @ x_small: (len(m), small), a 1 in each row."""
+    return torch.nn.functional.one_hot(m, small).float()
+
+
+def beside(*maps: tuple[Tensor, int]) -> Tensor:
+    """The map of concatenated maps; each comes with its number of small channels."""
+    found, offset = [], 0
+    for m, small in maps:
+        found.append(m + offset)
+        offset += small
+    return torch.cat(found)
+
+
+def halves(width: int, small: int) -> Tensor:
+    """The map of a width whose second half is memory: halves stay halves."""
+    half = torch.arange(width // 2) % (small // 2)
+    return torch.cat((half, half + small // 2))
+
+
+class Grower:
+    """Writes the layers of `small` into those of `large`, one method for each kind of layer.
+
+    A map m is (large channels,) long: the small channel that each one copies, every small channel at least once.
+    `affine` keeps y = a * x + b of every norm that is still to be given the statistics of its new input.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = torch.Generator().manual_seed(seed)
+        self.affine: dict[Norm, tuple[Tensor, Tensor]] = {}
+
+    def spread(self, weight: Tensor, m_in: Tensor, m_out: Tensor) -> Tensor:
+        """(small cout, small cin, kh, kw) -> (large cout, large cin, kh, kw), shares drawn for each pair."""
+        shares = torch.rand(len(m_out), len(m_in), generator=self.random) + 0.5
+        sums = shares @ copies(m_in, weight.shape[1])
+        return weight[m_out][:, m_in] * (shares / sums[:, m_in])[..., None, None]
+
+    def normed(self, conv: nn.Module, norm: Norm, weight: Tensor, shift: Tensor) -> None:
+        """conv and norm compute weight * x + shift from here on; the rows of the weight get the usual size."""
+        least = (2.0 / weight[0].numel()) ** 0.5
+        size = weight.pow(2).mean((1, 2, 3)).sqrt().clamp(min=1e-6) / least
+        conv.weight.copy_(weight / size.view(-1, 1, 1, 1))
+        self.affine[norm] = (size, shift)
+
+    def branch(self, small: nn.Module, small_norm: Norm, large: nn.Module, large_norm: Norm, m_in: Tensor,
+               m_out: Tensor, extra: Tensor | None = None) -> None:
+        """A convolution and its norm. extra (large cout, small cin): what its middle tap holds besides."""
+        a, b = small_norm.folded()
+        weight = (small.latent() * a.view(-1, 1, 1, 1))[m_out]
+        if extra is not None:
+            middle = weight.shape[-1] // 2
+            weight[..., middle, middle] += extra
+        self.normed(large, large_norm, self.spread(weight, m_in, torch.arange(len(m_out))), b[m_out])
+
+    def missing(self, small_gain: Tensor, cin: int, cout: int, m_in: Tensor, m_out: Tensor) -> Tensor:
+        """g * (R of the small network - R of the large one) as a matrix (large cout, small cin)."""
+        mine = resampling(len(m_in), len(m_out)) @ copies(m_in, cin)
+        return small_gain[m_out].view(-1, 1) * (resampling(cin, cout)[m_out] - mine)
+
+    def elastic(self, small: Elastic, large: Elastic, m_in: Tensor, m_out: Tensor) -> None:
+        cin = small.conv.weight.shape[1]
+        extra = self.missing(small.gain, cin, small.cout, m_in, m_out)
+        if small.stride == 2:  # the shortcut averages, the middle tap does not
+            if extra.abs().max() > 1e-6:
+                raise ValueError("a layer with a stride cannot be widened so")
+            extra = None
+        large.gain.copy_(small.gain[m_out])
+        large.act.weight.copy_(small.act.weight[m_out])
+        self.branch(small.conv, small.norm, large.conv, large.norm, m_in, m_out, extra)
+
+    def detour(self, large: Elastic, m_in: Tensor) -> Tensor:
+        """A layer that adds nothing yet; returns the map after it."""
+        large.act.weight.fill_(1.0)
+        zero = torch.zeros(large.cout)
+        self.affine[large.norm] = (zero, zero)
+        if large.cout < len(m_in) and not (m_in.view(-1, large.cout) == m_in[: large.cout]).all():
+            raise ValueError("channels that are averaged must be copies of one")
+        return m_in[torch.arange(large.cout) % len(m_in)]
+
+    def stage(self, small: nn.Sequential, large: nn.Sequential, m: Tensor) -> Tensor:
+        """The blocks of one scale: those that do not reduce take over the small ones in turn, the rest are detours."""
+        waiting = list(small)
+        for block in large:
+            first = block[0]
+            if waiting and first.cout == len(m):  # "spatial" first, so it does not reduce
+                old = waiting.pop(0)
+                after = torch.arange(block.point.cout) % old.point.cout
+                self.elastic(old.spatial, block.spatial, m, m)
+                self.elastic(old.point, block.point, m, after)
+                m = after
+            else:
+                for layer in block:
+                    m = self.detour(layer, m)
+        if waiting:
+            raise ValueError("the large network has too few blocks that do not reduce")
+        return m
+
+    def two(self, small: TwoBranch, large: TwoBranch, m_in: Tensor, m_out: Tensor,
+            extra: Tensor | None = None) -> None:
+        self.branch(small.k3, small.norm3, large.k3, large.norm3, m_in, m_out)
+        self.branch(small.k1, small.norm1, large.k1, large.norm1, m_in, m_out, extra)
+
+    def gru(self, small: ConvGRU, large: ConvGRU, m: Tensor) -> None:
+        """m: of the half that is remembered."""
+        c = len(small.gain)
+        twice = beside((m, c), (m, c))
+        self.two(small.gates, large.gates, twice, twice)
+        self.two(small.candidate, large.candidate, twice, m)
+        large.gain.copy_(small.gain[m])
+
+    def decoder_stage(self, small: DecoderStage, large: DecoderStage, below: Tensor, skip: Tensor | None,
+                      m_out: Tensor) -> None:
+        widths = [small.conv.k1.weight.shape[1] - len(small.rgb.sign.theta), len(small.rgb.sign.theta)]
+        sources = [(below, 0), (torch.arange(widths[1]), widths[1])]
+        if skip is not None:
+            sources.insert(1, (skip, int(skip.max()) + 1))
+        width = widths[0] - sum(count for _, count in sources[1:-1])
+        sources[0] = (below, width)
+        extra = torch.zeros(len(m_out), small.conv.k1.weight.shape[1])
+        extra[:, :width] = self.missing(small.gain, width, small.cout, below, m_out)
+        self.two(small.conv, large.conv, beside(*sources), m_out, extra)
+        large.rgb.load_state_dict(small.rgb.state_dict())
+        large.gain.copy_(small.gain[m_out])
+        large.act.weight.copy_(small.act.weight[m_out])
+        if small.memory is not None:
+            half = small.cout // 2
+            self.gru(small.memory.gru, large.memory.gru, m_out[len(m_out) // 2:] - half)
+
+    def settle(self, large: BiVM, clips: Iterable[Tensor]) -> None:
+        """Give the norms the mean and variance of what they read on these clips (B, T, 3, H, W) in [0, 1], and the
+        gamma and beta that make the same y = a * x + b of it."""
+        sums: dict[Norm, list] = {}
+
+        def look(norm: Norm, inputs: tuple[Tensor, ...]) -> None:
+            x = inputs[0].double()
+            count, total, square = sums.setdefault(norm, [0, 0.0, 0.0])
+            sums[norm] = [count + x[:, 0].numel(), total + x.sum((0, 2, 3)), square + (x * x).sum((0, 2, 3))]
+            fit(norm)
+
+        def fit(norm: Norm) -> None:
+            count, total, square = sums[norm]
+            mean = total / count
+            variance = (square / count - mean**2).clamp(min=0)
+            a, b = self.affine[norm]
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+            norm.weight.copy_(a * torch.sqrt(variance + norm.eps))
+            norm.bias.copy_(b + a * mean)
+
+        hooks = [norm.register_forward_pre_hook(look) for norm in self.affine]
+        large.eval()
+        for clip in clips:
+            large(clip)
+        for hook in hooks:
+            hook.remove()
+
+
+@torch.no_grad()
+def grow(small: BiVM, large: BiVM, clips: Iterable[Tensor], seed: int = 0) -> None:
+    """Make `large` compute what `small` does, both float twins with branches merged. clips as for `Grower.settle`:
+    they do not change what is computed, only the statistics that training begins with.
+
+    Raises ValueError for other networks, and for architectures that do not fit: stem, detail and refiner of equal
+    width, no other width smaller than the small network's, and blocks enough.
+    """
+    if small.binary or large.binary:
+        raise ValueError("only a float twin can be grown, and only into one")
+    grower, of, to = Grower(seed), small.arch, large.arch
+    if (of.stem, of.detail, of.refiner, of.thresholds) != (to.stem, to.detail, to.refiner, to.thresholds):
+        raise ValueError("stem, detail, thresholds and refiner must have equal widths")
+    for name in ("encoder.f1", "decoder.detail", "head", "refiner"):
+        large.get_submodule(name).load_state_dict(small.get_submodule(name).state_dict())
+    maps = [torch.arange(of.stem)]
+    for name in ("f2", "f3", "f4"):
+        maps.append(grower.stage(getattr(small.encoder, name), getattr(large.encoder, name), maps[-1]))
+    f1, f2, f3, f4 = maps
+    neck = halves(to.neck, of.neck)
+    mine, theirs = small.neck.aspp, large.neck.aspp
+    grower.elastic(mine.value, theirs.value, f4, neck)
+    theirs.gate.weight.copy_(grower.spread(mine.gate.latent(), f4, neck))
+    theirs.gate_scale.copy_(mine.gate_scale[neck])
+    theirs.gate_shift.copy_(mine.gate_shift[neck])
+    grower.gru(small.neck.memory.gru, large.neck.memory.gru, neck[to.neck // 2:] - of.neck // 2)
+    grower.elastic(small.coarse.conv, large.coarse.conv, neck, torch.arange(to.coarse) % of.coarse)
+    large.coarse.weight.copy_(small.coarse.weight)
+    large.coarse.bias.copy_(small.coarse.bias)
+    below = neck
+    for name, skip, width, wide in zip(("d3", "d2", "d1"), (f3, f2, f1), of.decoder, to.decoder, strict=True):
+        m = halves(wide, width)
+        grower.decoder_stage(getattr(small.decoder, name), getattr(large.decoder, name), below, skip, m)
+        below = m
+    grower.decoder_stage(small.decoder.d0, large.decoder.d0, below, None, torch.arange(to.detail))
+    grower.settle(large, clips)
