@@ -6,7 +6,7 @@
     python tools/make_weights.py twin small-float                                     -> bivm_ref/weights/training/
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
     python tools/make_weights.py blend small-float-blend          -> runs/small-float-blend/model.pt, a mean of several
-    python tools/make_weights.py grow default-float-grown         -> the same, a larger twin out of a smaller one
+    python tools/make_weights.py grow default-float-grown         -> the same, a larger network out of a smaller one
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 
@@ -104,17 +104,17 @@ def blend(name: str, runs: Path) -> None:
 
 
 def grown(name: str, runs: Path) -> None:
-    """A larger float twin that computes what a smaller one does, as the model.pt of a run that never was."""
+    """A larger network that computes what a smaller one does, as the model.pt of a run that never was."""
     source, arch = GROWN[name]
     run, kept = runs / source / "model.pt", WEIGHTS / "training" / f"{source}.pt"
     path = run if run.exists() else kept
+    recipe = load_state(path)["recipe"]
     torch.manual_seed(0)
-    large = fold(build(arch, "float"))
-    clips = (procedural_clip(seed, 2, 144, 256).frames for seed in range(8))
-    grow(load_model(path), large, (torch.from_numpy(frames).movedim(3, 1)[None] / 255.0 for frames in clips))
+    large = fold(build(arch, recipe["method"]))
+    clips = np.stack([procedural_clip(seed, 2, 144, 256).frames for seed in range(8)])
+    grow(load_model(path), large, [torch.from_numpy(clips).movedim(4, 2) / 255.0])
     (runs / name).mkdir(parents=True, exist_ok=True)
-    save_atomic({"recipe": {**load_state(path)["recipe"], "arch": arch}, "model": large.state_dict()},
-                runs / name / "model.pt")
+    save_atomic({"recipe": {**recipe, "arch": arch}, "model": large.state_dict()}, runs / name / "model.pt")
 
 
 def network(run: dict) -> BiVM:

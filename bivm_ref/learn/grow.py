@@ -9,7 +9,9 @@ the large one *equal* to the small one instead, and training uses the width and 
 
 What our reading adds: the elastic shortcut resamples channels by a fixed rule, which differs between the widths. The
 difference of the two rules is a linear map of the channels, and a float convolution can hold it in its middle tap.
-Only float twins can be grown so: a sign holds no shares, a bit no difference.
+So a float twin grows exactly. A binary network grows nearly: the copies' bits are equal and so are the signs that
+read them, but a sign holds no shares (a concatenated map whose part has copies counts that part more often than the
+others), and no difference of shortcuts. A few hundred steps mend that.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from bivm_ref.net import BiVM, ops
+from bivm_ref.net.binary import Sign
 from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
 from bivm_ref.net.decoder import DecoderStage
 
@@ -88,6 +91,11 @@ class Grower:
         mine = resampling(len(m_in), len(m_out)) @ copies(m_in, cin)
         return small_gain[m_out].view(-1, 1) * (resampling(cin, cout)[m_out] - mine)
 
+    def shift(self, small: Sign, large: Sign, m: Tensor) -> None:
+        """The threshold of a sign, where the method has one."""
+        if small.theta is not None:
+            large.theta.copy_(small.theta[m])
+
     def elastic(self, small: Elastic, large: Elastic, m_in: Tensor, m_out: Tensor) -> None:
         cin = small.conv.weight.shape[1]
         extra = self.missing(small.gain, cin, small.cout, m_in, m_out)
@@ -95,6 +103,7 @@ class Grower:
             if extra.abs().max() > 1e-6:
                 raise ValueError("a layer with a stride cannot be widened so")
             extra = None
+        self.shift(small.sign, large.sign, m_in)
         large.gain.copy_(small.gain[m_out])
         large.act.weight.copy_(small.act.weight[m_out])
         self.branch(small.conv, small.norm, large.conv, large.norm, m_in, m_out, extra)
@@ -134,6 +143,8 @@ class Grower:
     def gru(self, small: ConvGRU, large: ConvGRU, m: Tensor) -> None:
         """m: of the half that is remembered."""
         c = len(small.gain)
+        for name in ("sign_x", "sign_h", "sign_rh"):
+            self.shift(getattr(small, name), getattr(large, name), m)
         twice = beside((m, c), (m, c))
         self.two(small.gates, large.gates, twice, twice)
         self.two(small.candidate, large.candidate, twice, m)
@@ -151,6 +162,9 @@ class Grower:
         extra[:, :width] = self.missing(small.gain, width, small.cout, below, m_out)
         self.two(small.conv, large.conv, beside(*sources), m_out, extra)
         large.rgb.load_state_dict(small.rgb.state_dict())
+        self.shift(small.sign_up, large.sign_up, below)
+        if skip is not None:
+            self.shift(small.sign_skip, large.sign_skip, skip)
         large.gain.copy_(small.gain[m_out])
         large.act.weight.copy_(small.act.weight[m_out])
         if small.memory is not None:
@@ -186,17 +200,50 @@ class Grower:
             hook.remove()
 
 
+class BinaryGrower(Grower):
+    """The same for a binary network: copies of signs and of their thresholds, latent weights of different sizes, so
+    that copies do not flip together. What `Grower` makes equal by shares is as often too large as there are copies,
+    which the norms behind make up for."""
+
+    def spread(self, weight: Tensor, m_in: Tensor, m_out: Tensor) -> Tensor:
+        sizes = torch.rand(len(m_out), len(m_in), generator=self.random) + 0.5
+        return weight[m_out][:, m_in] * sizes[..., None, None]
+
+    def branch(self, small: nn.Module, small_norm: Norm, large: nn.Module, large_norm: Norm, m_in: Tensor,
+               m_out: Tensor, extra: Tensor | None = None) -> None:
+        large.weight.copy_(self.spread(small.latent(), m_in, m_out))
+        large_norm.weight.copy_(small_norm.weight[m_out])
+        large_norm.bias.copy_(small_norm.bias[m_out])
+
+    def detour(self, large: Elastic, m_in: Tensor) -> Tensor:
+        large.norm.weight.zero_()
+        return super().detour(large, m_in)
+
+    def settle(self, large: BiVM, clips: Iterable[Tensor]) -> None:
+        """Every norm's mean and variance anew, of all clips alike."""
+        norms = [norm for norm in large.modules() if isinstance(norm, Norm)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over batches
+        large.train()
+        for clip in clips:
+            large(clip)
+        for norm in norms:
+            norm.momentum = 0.1
+
+
 @torch.no_grad()
 def grow(small: BiVM, large: BiVM, clips: Iterable[Tensor], seed: int = 0) -> None:
-    """Make `large` compute what `small` does, both float twins with branches merged. clips as for `Grower.settle`:
-    they do not change what is computed, only the statistics that training begins with.
+    """Make `large` compute what `small` does: exactly if both are float twins, nearly if both are binary by the same
+    method, their branches merged. clips as for `Grower.settle`: they change no twin's mattes, only the statistics that
+    training begins with.
 
     Raises ValueError for other networks, and for architectures that do not fit: stem, detail and refiner of equal
     width, no other width smaller than the small network's, and blocks enough.
     """
-    if small.binary or large.binary:
-        raise ValueError("only a float twin can be grown, and only into one")
-    grower, of, to = Grower(seed), small.arch, large.arch
+    if small.method.name != large.method.name:
+        raise ValueError("a network grows into one of the same method")
+    grower, of, to = (BinaryGrower if small.binary else Grower)(seed), small.arch, large.arch
     if (of.stem, of.detail, of.refiner, of.thresholds) != (to.stem, to.detail, to.refiner, to.thresholds):
         raise ValueError("stem, detail, thresholds and refiner must have equal widths")
     for name in ("encoder.f1", "decoder.detail", "head", "refiner"):
@@ -209,7 +256,9 @@ def grow(small: BiVM, large: BiVM, clips: Iterable[Tensor], seed: int = 0) -> No
     mine, theirs = small.neck.aspp, large.neck.aspp
     grower.elastic(mine.value, theirs.value, f4, neck)
     theirs.gate.weight.copy_(grower.spread(mine.gate.latent(), f4, neck))
-    theirs.gate_scale.copy_(mine.gate_scale[neck])
+    grower.shift(mine.sign_mean, theirs.sign_mean, f4)
+    often = len(f4) / of.features[3] if small.binary else 1.0
+    theirs.gate_scale.copy_(mine.gate_scale[neck] / often)
     theirs.gate_shift.copy_(mine.gate_shift[neck])
     grower.gru(small.neck.memory.gru, large.neck.memory.gru, neck[to.neck // 2:] - of.neck // 2)
     grower.elastic(small.coarse.conv, large.coarse.conv, neck, torch.arange(to.coarse) % of.coarse)

@@ -137,11 +137,11 @@ RECIPES = {
     "small": Recipe(arch="small", bf16=True, seed=154, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                     init="small-mean-2/model.pt", teacher="small-float-whole-mean/model.pt",
                     phases=(Phase(60, 144, 256, batch=1, frames=2, refine=True),)),
-    # At the paper's scale: a twin grown out of the small one (see GROWN), and meanwhile a student of that.
+    # At the paper's scale: a twin grown out of the small one (see GROWN), and a student grown likewise.
     "default-float": Recipe(arch="default", method="float", bf16=True, seed=171, source="takes", lr=1.5e-3, decay=0.6,
                             init="default-float-grown/model.pt", phases=(Phase(1700, 144, 256, frames=2),)),
     "default-1": Recipe(arch="default", bf16=True, seed=181, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
-                        init="default-float-grown/model.pt", teacher="default-float-grown/model.pt",
+                        init="default-grown/model.pt", teacher="default-float-grown/model.pt",
                         phases=(Phase(4000, 144, 256, frames=2),)),
 }
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
@@ -154,8 +154,8 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "small-float-whole-mean": {"small-float-whole": 0.8, "small-float-portraits": 0.2},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
-# Larger float twins that begin as a smaller one (`grow`): the smaller one, and the larger one's architecture.
-GROWN = {"default-float-grown": ("small-float-whole-mean", "default")}
+# Networks that begin as a smaller one (`grow`): the smaller one, and their architecture.
+GROWN = {"default-float-grown": ("small-float-whole-mean", "default"), "default-grown": ("small", "default")}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
