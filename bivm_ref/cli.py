@@ -57,8 +57,8 @@ def parser() -> argparse.ArgumentParser:
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
     top.add_argument("--version", action="version", version=f"bivm-ref {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_matte, _info, _evaluate, _train, _search, _export, _compare, _information, _clips, _bench, _cost,
-                _doctor):
+    for add in (_matte, _info, _evaluate, _train, _search, _export, _grow, _compare, _information, _clips, _bench,
+                _cost, _doctor):
         add(commands)
     return top
 
@@ -195,6 +195,17 @@ def _export(commands) -> None:
     p.add_argument("output", metavar="OUT.safetensors", help="the packed file")
     p.add_argument("--overwrite", action="store_true", help="replace what is there")
     json(p)
+
+
+def _grow(commands) -> None:
+    p = _command(commands, "grow", "begin a larger network as a smaller one, to go on training it (needs torch)",
+                 "A float twin computes the same mattes afterwards, a binary network nearly the same.",
+                 "bivm-ref grow runs/small-twin/model.pt twin.pt --preset default\n"
+                 "bivm-ref train --float --preset default --init twin.pt --lr 0.0015 --out runs/twin")
+    p.add_argument("model", metavar="MODEL.pt", help="what `bivm-ref train` wrote, of a smaller preset")
+    p.add_argument("output", metavar="OUT.pt", help="the larger network")
+    p.add_argument("--preset", choices=("default", "small"), default="default", help="its architecture (default)")
+    p.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
 def _compare(commands) -> None:

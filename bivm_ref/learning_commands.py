@@ -178,6 +178,18 @@ def export(args) -> None:
         print(f"{model.arch.name}, {sum(sections.values()):,} bytes -> {output}")
 
 
+def grow(args) -> None:
+    need_torch("grow")
+    from .learn.grow import write_grown
+
+    output = Path(args.output)
+    if output.exists() and not args.overwrite:
+        raise UserError(f"{output}: exists already; choose another name or add --overwrite")
+    small, large = write_grown(args.model, args.preset, output)
+    print(f"{small:,} parameters -> {large:,}, {output}; go on with bivm-ref train --preset {args.preset} "
+          f"--init {output}")
+
+
 def compare(args) -> None:
     if (args.out is None) == (args.show is None):
         raise UserError("compare: does one of two things; give --out DIR to train and measure, or --show FILE to see "

@@ -20,7 +20,8 @@ from bivm_ref.packed import weights as packed_weights
 from bivm_ref.sheet import contact_sheet
 from bivm_ref.video import open_frames
 
-COMMANDS = ("matte", "info", "evaluate", "train", "search", "export", "compare", "clips", "bench", "cost", "doctor")
+COMMANDS = ("matte", "info", "evaluate", "train", "search", "export", "grow", "compare", "clips", "bench",
+            "cost", "doctor")
 
 
 class Stub:

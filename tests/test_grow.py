@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from bivm_ref.arch import Arch, Block, preset
+from bivm_ref.cli import main
 from bivm_ref.learn.grow import Grower, beside, copies, grow, halves, resampling
 from bivm_ref.learn.store import load_model
 from bivm_ref.net import BiVM, ops
@@ -127,17 +128,28 @@ def test_maps_by_hand():
 
 @pytest.mark.parametrize("large, said", [
     (BiVM(LARGE, "bivm"), "into one of the same method"),
-    (BiVM(arch("s", (16,), (24, 24), (40, 48), 32, (48, 32, 16), stem=16), "float"), "must have equal widths"),
+    (BiVM(arch("s", (16,), (24, 24), (40, 48), 32, (48, 32, 16), stem=16), "float"), "must be of equal widths"),
     (BiVM(arch("f", (16,), (24,), (40, 48), 32, (48, 32, 16)), "float"), "too few blocks"),
+    (BiVM(arch("e", (16,), (24, 24), (32, 48), 32, (48, 32, 16)), "float"), "encoder is wider already"),
+    (BiVM(arch("d", (16,), (24, 24), (40, 48), 32, (32, 32, 16)), "float"), "decoder is wider already"),
 ])
 def test_what_does_not_fit_is_refused(clip, large, said):
     with pytest.raises(ValueError, match=said):
         grow(lively(BiVM(SMALL, "float")), large, [clip])
 
 
-def test_the_tool_writes_what_a_run_would(tmp_path):
+def test_tool_and_command_write_what_a_run_would(tmp_path, capfd):
     (name, source, size), = ((n, s, a) for n, (s, a) in tool.GROWN.items() if n == "default-float-grown")
     tool.grown(name, tmp_path)
+    kept = tool.WEIGHTS / "training" / f"{source}.pt"
+    assert main(["grow", str(kept), str(tmp_path / "grown.pt")]) == 0
+    assert "--preset default --init" in capfd.readouterr().out
+    assert (tmp_path / "grown.pt").read_bytes() == (tmp_path / name / "model.pt").read_bytes()
+    assert main(["grow", str(kept), str(tmp_path / "grown.pt")]) == 2
+    assert "grown.pt: exists already" in capfd.readouterr().err
+    assert main(["grow", str(tmp_path / "grown.pt"), str(tmp_path / "less.pt"), "--preset", "small"]) == 2
+    assert "grown.pt: does not grow into the preset 'small'" in capfd.readouterr().err
+    assert not (tmp_path / "less.pt").exists()
     small = load_model(tool.WEIGHTS / "training" / f"{source}.pt")
     large = load_model(tmp_path / name / "model.pt")
     assert large.arch == preset(size) != small.arch

@@ -188,14 +188,16 @@ def test_no_module_outgrows_one_sitting():
     assert long == {}, "a file over 330 lines holds two ideas"
 
 
-LARGE = 3 * 1024 * 1024  # bytes; the float twin has 2.7 million
+LARGE = 3 * 1024 * 1024  # bytes; the float twin of `small` has 2.7 million
+KEPT = 9 * 1024 * 1024  # 4.4 million numbers of `default` in half precision, to go on from
 
 
 def test_no_large_file_is_tracked():
     files = tracked_files()
     assert files
     large = {str(f.relative_to(ROOT)): f.stat().st_size for f in files if f.stat().st_size > LARGE}
-    assert large == {}
+    behind = ("bivm_ref/weights/training/default.pt", "bivm_ref/weights/training/default-float.pt")
+    assert {name: size for name, size in large.items() if name not in behind or size > KEPT} == {}
 
 
 def test_readme_opens_with_demo_and_test():

@@ -35,9 +35,9 @@ from bivm_ref import evaluate as ground
 from bivm_ref.clips import ClipMix, procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
-from bivm_ref.learn.grow import grow
+from bivm_ref.learn.grow import write_grown
 from bivm_ref.learn.shipped import BLENDS, FILES, FILMED, GROWN, MIXED, ODDS, RECIPES, STARTED_FROM
-from bivm_ref.learn.store import build, build_from, load_model, load_state, load_weights, save_atomic, trained_size
+from bivm_ref.learn.store import build_from, load_model, load_state, load_weights, save_atomic, trained_size
 from bivm_ref.learn.train import train
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import fold
@@ -104,17 +104,10 @@ def blend(name: str, runs: Path) -> None:
 
 
 def grown(name: str, runs: Path) -> None:
-    """A larger network that computes what a smaller one does, as the model.pt of a run that never was."""
+    """A larger network that begins as a smaller one, as the model.pt of a run that never was."""
     source, arch = GROWN[name]
     run, kept = runs / source / "model.pt", WEIGHTS / "training" / f"{source}.pt"
-    path = run if run.exists() else kept
-    recipe = load_state(path)["recipe"]
-    torch.manual_seed(0)
-    large = fold(build(arch, recipe["method"]))
-    clips = np.stack([procedural_clip(seed, 2, 144, 256).frames for seed in range(8)])
-    grow(load_model(path), large, [torch.from_numpy(clips).movedim(4, 2) / 255.0])
-    (runs / name).mkdir(parents=True, exist_ok=True)
-    save_atomic({"recipe": {**recipe, "arch": arch}, "model": large.state_dict()}, runs / name / "model.pt")
+    write_grown(run if run.exists() else kept, arch, runs / name / "model.pt")
 
 
 def network(run: dict) -> BiVM:
@@ -210,9 +203,6 @@ def keep_for_training(name: str, run: dict, number: torch.dtype = torch.float16)
     """weights/training/<name>.pt: a `model.pt` of such numbers, branches merged, for `bivm-ref train --init` and
     `--engine torch`."""
     merged = network(run).state_dict()
-    if sum(v.numel() for v in merged.values()) > 900_000:
-        print(f"{name}: the weights behind the signs are too many for the repository, and are not kept")
-        return
     kept = {k: v.to(number) if v.dtype == torch.float32 else v for k, v in merged.items()}
     (WEIGHTS / "training").mkdir(parents=True, exist_ok=True)
     save_atomic({"recipe": run["recipe"], "model": kept}, WEIGHTS / "training" / f"{name}.pt")

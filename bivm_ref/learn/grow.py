@@ -17,14 +17,21 @@ others), and no difference of shortcuts. A few hundred steps mend that.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bivm_ref.arch import preset
+from bivm_ref.clips import procedural_clip
+from bivm_ref.errors import UserError
 from bivm_ref.net import BiVM, ops
-from bivm_ref.net.binary import Sign
+from bivm_ref.net.binary import Sign, fold
 from bivm_ref.net.blocks import ConvGRU, Elastic, Norm, TwoBranch
 from bivm_ref.net.decoder import DecoderStage
+
+from .store import load_bivm, load_state, save_atomic
 
 
 def resampling(cin: int, cout: int) -> Tensor:
@@ -124,6 +131,8 @@ class Grower:
             first = block[0]
             if waiting and first.cout == len(m):  # "spatial" first, so it does not reduce
                 old = waiting.pop(0)
+                if old.point.cout > block.point.cout:
+                    raise ValueError("its encoder is wider already")
                 after = torch.arange(block.point.cout) % old.point.cout
                 self.elastic(old.spatial, block.spatial, m, m)
                 self.elastic(old.point, block.point, m, after)
@@ -244,8 +253,11 @@ def grow(small: BiVM, large: BiVM, clips: Iterable[Tensor], seed: int = 0) -> No
     if small.method.name != large.method.name:
         raise ValueError("a network grows into one of the same method")
     grower, of, to = (BinaryGrower if small.binary else Grower)(seed), small.arch, large.arch
-    if (of.stem, of.detail, of.refiner, of.thresholds) != (to.stem, to.detail, to.refiner, to.thresholds):
-        raise ValueError("stem, detail, thresholds and refiner must have equal widths")
+    equal = "stem", "coarse", "detail", "thresholds", "refiner"
+    if any(getattr(of, name) != getattr(to, name) for name in equal):
+        raise ValueError(f"{', '.join(equal)} must be of equal widths")
+    if any(a > b for a, b in zip((of.neck, *of.decoder), (to.neck, *to.decoder), strict=True)):
+        raise ValueError("its neck or decoder is wider already")
     for name in ("encoder.f1", "decoder.detail", "head", "refiner"):
         large.get_submodule(name).load_state_dict(small.get_submodule(name).state_dict())
     maps = [torch.arange(of.stem)]
@@ -261,7 +273,7 @@ def grow(small: BiVM, large: BiVM, clips: Iterable[Tensor], seed: int = 0) -> No
     theirs.gate_scale.copy_(mine.gate_scale[neck] / often)
     theirs.gate_shift.copy_(mine.gate_shift[neck])
     grower.gru(small.neck.memory.gru, large.neck.memory.gru, neck[to.neck // 2:] - of.neck // 2)
-    grower.elastic(small.coarse.conv, large.coarse.conv, neck, torch.arange(to.coarse) % of.coarse)
+    grower.elastic(small.coarse.conv, large.coarse.conv, neck, torch.arange(of.coarse))
     large.coarse.weight.copy_(small.coarse.weight)
     large.coarse.bias.copy_(small.coarse.bias)
     below = neck
@@ -271,3 +283,18 @@ def grow(small: BiVM, large: BiVM, clips: Iterable[Tensor], seed: int = 0) -> No
         below = m
     grower.decoder_stage(small.decoder.d0, large.decoder.d0, below, None, torch.arange(to.detail))
     grower.settle(large, clips)
+
+
+def write_grown(source: str | Path, arch: str, out: str | Path) -> tuple[int, int]:
+    """A model.pt of that preset which begins as the network in `source`, another model.pt; returns how many weights
+    each has. UserError where the two do not fit."""
+    small = load_bivm(source)
+    torch.manual_seed(0)
+    large = fold(BiVM(preset(arch), small.method.name, small.masked))
+    clips = np.stack([procedural_clip(seed, 2, 144, 256).frames for seed in range(8)])
+    try:
+        grow(small, large, [torch.from_numpy(clips).movedim(4, 2) / 255.0])
+    except ValueError as error:
+        raise UserError(f"{source}: does not grow into the preset {arch!r}: {error}; name another one") from error
+    save_atomic({"recipe": {**load_state(source)["recipe"], "arch": arch}, "model": large.state_dict()}, Path(out))
+    return tuple(sum(p.numel() for p in net.parameters()) for net in (small, large))
