@@ -60,18 +60,20 @@ def test_a_card_says_what_was_drawn_and_how_the_loss_went(tmp_path):
 
 
 def test_every_stage_begins_with_a_known_one_and_mimics_a_float_twin_of_its_size():
-    known = {**tool.RECIPES, **dict.fromkeys(tool.BLENDS)}
+    known = {**tool.RECIPES, **dict.fromkeys(tool.BLENDS), **dict.fromkeys(tool.GROWN)}
     for name, recipe in tool.RECIPES.items():
         for source in filter(None, (recipe.init, recipe.teacher)):
             stage, file = source.split("/")
             assert stage in known and file in ("model.pt", "checkpoint.pt"), f"{name} begins with or mimics {source}"
-            assert stage in tool.BLENDS or known[stage].arch == recipe.arch, name
+            size = tool.GROWN[stage][1] if stage in tool.GROWN else getattr(known[stage], "arch", recipe.arch)
+            assert size == recipe.arch, name
         assert bool(recipe.teacher) == bool(recipe.mimic), name
         teacher = Path(recipe.teacher or "").parent.name
-        while teacher in tool.BLENDS:
-            teacher = next(iter(tool.BLENDS[teacher]))
+        while teacher in tool.BLENDS or teacher in tool.GROWN:
+            teacher = tool.GROWN[teacher][0] if teacher in tool.GROWN else next(iter(tool.BLENDS[teacher]))
         assert not teacher or tool.RECIPES[teacher].method == "float", name
     assert {part for parts in tool.BLENDS.values() for part in parts} <= set(known)
+    assert {source for source, _ in tool.GROWN.values()} <= set(known)
     assert set(tool.ODDS) <= set(tool.RECIPES) and set(tool.STARTED_FROM) <= set(tool.RECIPES)
 
 
