@@ -92,9 +92,9 @@ def blend(name: str, runs: Path) -> None:
     """The weighted mean of networks as the model.pt of a run that never was: of runs that are there, else kept ones."""
     parts = []
     for part, share in BLENDS[name].items():
-        run, kept = runs / part / "checkpoint.pt", WEIGHTS / "training" / f"{part}.pt"
-        state = load_state(run if run.exists() else kept)
-        parts.append((share, state["average" if run.exists() else "model"]))
+        files = runs / part / "checkpoint.pt", runs / part / "model.pt", WEIGHTS / "training" / f"{part}.pt"
+        state = load_state(next((file for file in files if file.exists()), files[-1]))
+        parts.append((share, state["average" if "average" in state else "model"]))
     mean = dict(parts[-1][1])  # counters are the last one's
     for weight, value in mean.items():
         if value.is_floating_point():

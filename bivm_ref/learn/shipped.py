@@ -144,11 +144,11 @@ RECIPES = {
                         init="default-grown/model.pt", teacher="default-float-grown/model.pt",
                         phases=(Phase(4000, 144, 256, frames=2),)),
     "default-2": Recipe(arch="default", bf16=True, seed=182, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                        init="default-1/checkpoint.pt", teacher="default-float/model.pt",
+                        init="default-1/checkpoint.pt", teacher="default-float-mean/model.pt",
                         phases=(Phase(780, 144, 256, frames=2),
                                 Phase(40, 144, 256, batch=1, frames=2, refine=True))),
     "default-3": Recipe(arch="default", bf16=True, seed=183, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                        init="default-1/checkpoint.pt", teacher="default-float/model.pt",
+                        init="default-1/checkpoint.pt", teacher="default-float-mean/model.pt",
                         phases=(Phase(580, 144, 256, frames=2), Phase(200, 144, 256, batch=2, frames=4),
                                 Phase(40, 144, 256, batch=1, frames=2, refine=True))),
 }
@@ -159,6 +159,7 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "small-portraits-mean": {"small-portraits-2": 0.5, "small-portraits-3": 0.5},
           "small-mean": {"small-3": 0.5, "small-4": 0.5},
           "small-mean-2": {"small-5": 0.5, "small-3": 0.25, "small-4": 0.25},
+          "default-float-mean": {"default-float": 0.7, "default-float-grown": 0.3},
           "small-float-whole-mean": {"small-float-whole": 0.8, "small-float-portraits": 0.2},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
