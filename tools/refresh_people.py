@@ -35,9 +35,10 @@ RESULTS = ROOT / "data_samples" / "results"
 FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
-    "small": ("`small`, shipped", "packed", "small.safetensors"),
-    "default": ("`default`, trained for 1.6 hours, its teacher included", "packed", "default.safetensors"),
-    "small-float-whole-mean": ("the teacher of `small`: 0.8 of the next one, 0.2 of the one with 120 photographs",
+    "default": ("`default`, grown out of `small`", "packed", "default.safetensors"),
+    "default-float": ("its float twin, grown out of the teacher of `small`", "torch", "training/default-float.pt"),
+    "small": ("`small`", "packed", "small.safetensors"),
+    "small-float-whole-mean": ("its teacher: 0.8 of the next one, 0.2 of the one with 120 photographs",
                                "torch", "training/small-float-whole-mean.pt"),
     "small-float-whole": ("a float twin trained with 611 photographs of people, filmed whole, too", "torch",
                           "training/small-float-whole.pt"),
@@ -60,7 +61,7 @@ NETWORKS = {  # name -> (what it is, engine, file)
     "small-float-photos": ("that twin, after takes, cloth, hats, photographs", "torch",
                            "training/small-float-photos.pt"),
 }
-SHIPPED = "small"
+SHIPPED = "default"
 MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")
 
 
