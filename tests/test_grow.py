@@ -6,8 +6,8 @@ from torch import nn
 
 from bivm_ref.arch import Arch, Block, preset
 from bivm_ref.cli import main
-from bivm_ref.learn.grow import Grower, beside, copies, grow, halves, resampling
-from bivm_ref.learn.store import load_model
+from bivm_ref.learn.grow import Grower, concatenated, copies, grow, halves, resampling
+from bivm_ref.learn.store import load_model, save_atomic
 from bivm_ref.net import BiVM, ops
 from bivm_ref.net.binary import fold
 from bivm_ref.net.blocks import Norm
@@ -120,7 +120,7 @@ def test_shares_of_a_channel_add_up_to_its_weight():
 
 def test_maps_by_hand():
     assert halves(8, 4).tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
-    assert beside((torch.tensor([0, 1, 0]), 2), (torch.tensor([1, 0]), 2)).tolist() == [0, 1, 0, 3, 2]
+    assert concatenated((torch.tensor([0, 1, 0]), 2), (torch.tensor([1, 0]), 2)).tolist() == [0, 1, 0, 3, 2]
     assert copies(torch.tensor([1, 0, 1]), 2).tolist() == [[0, 1], [1, 0], [0, 1]]
     assert resampling(2, 4).tolist() == [[1, 0], [0, 1], [1, 0], [0, 1]]
     assert resampling(4, 2).tolist() == [[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5]]
@@ -136,6 +136,23 @@ def test_maps_by_hand():
 def test_what_does_not_fit_is_refused(clip, large, said):
     with pytest.raises(ValueError, match=said):
         grow(lively(BiVM(SMALL, "float")), large, [clip])
+
+
+@pytest.mark.parametrize("f2, said", [((16, 24, 16), "16 channels to 24"), ((16, 8), "not copies of one")])
+def test_a_new_block_that_would_change_something_is_refused(clip, f2, said):
+    large = BiVM(arch("l", f2, (24, 48, 24, 48), (56, 96, 48, 96), 48, (80, 48, 32)), "float")
+    with pytest.raises(ValueError, match=said):
+        grow(lively(BiVM(SMALL, "float")), large, [clip])
+
+
+def test_networks_of_other_methods_are_refused(clip, tmp_path, capfd):
+    for name in ("reactnet", "bnn"):
+        with pytest.raises(ValueError, match=f"and {name} has not"):
+            grow(BiVM(SMALL, name), BiVM(LARGE, name), [clip])
+    save_atomic({"recipe": {"arch": "small", "method": "reactnet"}, "model": BiVM("small", "reactnet").state_dict()},
+                tmp_path / "r.pt")
+    assert main(["grow", str(tmp_path / "r.pt"), str(tmp_path / "grown.pt")]) == 2
+    assert "r.pt: does not grow into the preset 'default'" in capfd.readouterr().err
 
 
 def test_tool_and_command_write_what_a_run_would(tmp_path, capfd):

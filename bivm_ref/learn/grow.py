@@ -1,4 +1,4 @@
-"""Growing: a larger float twin that computes what a smaller one does, to go on training from there.
+"""Growing: a larger network that computes what a smaller one does, to go on training from there.
 
 A large network from random weights spends its first hours on what a small one knows. Net2Net (Chen et al., 2016) makes
 the large one *equal* to the small one instead, and training uses the width and depth from there:
@@ -44,7 +44,7 @@ def copies(m: Tensor, small: int) -> Tensor:
     return torch.nn.functional.one_hot(m, small).float()
 
 
-def beside(*maps: tuple[Tensor, int]) -> Tensor:
+def concatenated(*maps: tuple[Tensor, int]) -> Tensor:
     """The map of concatenated maps; each comes with its number of small channels."""
     found, offset = [], 0
     for m, small in maps:
@@ -117,12 +117,15 @@ class Grower:
 
     def detour(self, large: Elastic, m_in: Tensor) -> Tensor:
         """A layer that adds nothing yet; returns the map after it."""
+        cin, cout = len(m_in), large.cout
+        if cin % cout and cout % cin:
+            raise ValueError(f"a new block may not take {cin} channels to {cout}, which is no multiple or part of it")
         large.act.weight.fill_(1.0)
-        zero = torch.zeros(large.cout)
+        zero = torch.zeros(cout)
         self.affine[large.norm] = (zero, zero)
-        if large.cout < len(m_in) and not (m_in.view(-1, large.cout) == m_in[: large.cout]).all():
-            raise ValueError("channels that are averaged must be copies of one")
-        return m_in[torch.arange(large.cout) % len(m_in)]
+        if cout < cin and not (m_in.view(-1, cout) == m_in[:cout]).all():
+            raise ValueError("a new block averages channels that are not copies of one")
+        return m_in[torch.arange(cout) % cin]
 
     def stage(self, small: nn.Sequential, large: nn.Sequential, m: Tensor) -> Tensor:
         """The blocks of one scale: those that do not reduce take over the small ones in turn, the rest are detours."""
@@ -154,7 +157,7 @@ class Grower:
         c = len(small.gain)
         for name in ("sign_x", "sign_h", "sign_rh"):
             self.shift(getattr(small, name), getattr(large, name), m)
-        twice = beside((m, c), (m, c))
+        twice = concatenated((m, c), (m, c))
         self.two(small.gates, large.gates, twice, twice)
         self.two(small.candidate, large.candidate, twice, m)
         large.gain.copy_(small.gain[m])
@@ -169,7 +172,7 @@ class Grower:
         sources[0] = (below, width)
         extra = torch.zeros(len(m_out), small.conv.k1.weight.shape[1])
         extra[:, :width] = self.missing(small.gain, width, small.cout, below, m_out)
-        self.two(small.conv, large.conv, beside(*sources), m_out, extra)
+        self.two(small.conv, large.conv, concatenated(*sources), m_out, extra)
         large.rgb.load_state_dict(small.rgb.state_dict())
         self.shift(small.sign_up, large.sign_up, below)
         if skip is not None:
@@ -252,6 +255,9 @@ def grow(small: BiVM, large: BiVM, clips: Iterable[Tensor], seed: int = 0) -> No
     """
     if small.method.name != large.method.name:
         raise ValueError("a network grows into one of the same method")
+    if small.method.shortcut != "elastic" or small.method.activation != "prelu":
+        raise ValueError("a network grows by its elastic shortcuts and PReLUs, as ours and its float twin have them, "
+                         f"and {small.method.name} has not")
     grower, of, to = (BinaryGrower if small.binary else Grower)(seed), small.arch, large.arch
     equal = "stem", "coarse", "detail", "thresholds", "refiner"
     if any(getattr(of, name) != getattr(to, name) for name in equal):
