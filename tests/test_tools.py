@@ -16,6 +16,8 @@ MISSING = {
     "data_ablation run": ("run", *FOLDERS, "--moving", "nowhere", "--photos", "nowhere", "--held-out", "nowhere",
                           "--out", "runs"),
     "refresh_people measure": ("measure", "small", *FOLDERS, "--photographs", "nowhere"),
+    "stage_figures quick": ("quick", "nowhere/model.pt", "--held-out", "nowhere", "--photographs", "nowhere"),
+    "stage_figures engine": ("engine", "nowhere/model.pt", "--photographs", "nowhere"),
     "photographs four": ("four", "nowhere", "out"),
     "refresh_results": ("--from", "nowhere/results.jsonl"),
 }

@@ -22,12 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from bivm_ref import held_out_people, metrics
 from bivm_ref.clips import Clip
-from bivm_ref.evaluation_sets import clip_files, read_pairs
-from bivm_ref.learn.evaluate import predict
+from bivm_ref.learn.evaluate import predict, reduced
 from bivm_ref.learn.train import Phase, Recipe, train
 from bivm_ref.reporting import run_and_report
 from bivm_ref.takes import Odds, Takes
@@ -50,18 +48,8 @@ ARMS = {  # name -> (what it adds, the folders it draws from, odds)
 MARKERS = ("<!-- data: python tools/data_ablation.py readme -->", "<!-- end of data -->")
 
 
-def reduced(name: str) -> Clip:
-    """A photograph's clip at the size that is trained at; the background is not needed, nor the foreground."""
-    size = WIDTH, HEIGHT
-    frames, alphas = [], []
-    for frame, alpha in read_pairs(clip_files(SAMPLES / name)):
-        frames.append(np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX)))
-        alphas.append(np.asarray(Image.fromarray(alpha, "F").resize(size, Image.Resampling.BOX)))
-    return Clip(name, np.stack(frames), np.stack(alphas), np.stack(frames))
-
-
 def judged_on(held_out: Path) -> Iterator[Clip]:
-    yield from (reduced(name) for name in PHOTOGRAPHS)
+    yield from (reduced(SAMPLES / name, WIDTH, HEIGHT) for name in PHOTOGRAPHS)
     yield from held_out_people.held_out_clips(held_out / "stills", held_out / "scenes", 4, HEIGHT, WIDTH)
 
 

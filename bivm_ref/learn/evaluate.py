@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from bivm_ref.clips import Clip
+from bivm_ref.evaluation_sets import clip_files, read_pairs
 from bivm_ref.metrics import dtssd, mad, mse, summarise
 from bivm_ref.net import BiVM
 
@@ -28,3 +31,13 @@ def evaluate(model: BiVM, clips: Iterable[Clip], device: str = "cpu") -> dict[st
         rows.append({"MAD": mad(alpha, clip.alpha), "MSE": mse(alpha, clip.alpha), "dtSSD": dtssd(alpha, clip.alpha),
                      "zero_MAD": 1e3 * float(clip.alpha.mean())})
     return summarise(rows)
+
+
+def reduced(folder: Path, width: int, height: int) -> Clip:
+    """A clip's folder (`com/`, `pha/`) at the size that a network is trained at; its background is not known, nor is
+    the foreground, and nothing that is measured here needs them. UserError as `evaluation_sets` raises it."""
+    frames, alphas = [], []
+    for frame, alpha in read_pairs(clip_files(folder)):
+        frames.append(np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BOX)))
+        alphas.append(np.asarray(Image.fromarray(alpha, "F").resize((width, height), Image.Resampling.BOX)))
+    return Clip(folder.name, np.stack(frames), np.stack(alphas), np.stack(frames))

@@ -1,0 +1,81 @@
+"""tools/stage_figures.py: its rows against mattes of nobody, and against the figures in a shipped file."""
+
+import sys
+
+import numpy as np
+import pytest
+from cli_tools import ROOT
+from PIL import Image
+
+from bivm_ref.learn.store import load_state
+from bivm_ref.packed import PackedBiVM, weights
+from tools import stage_figures as tool
+
+KEPT = ROOT / "bivm_ref" / "weights" / "training"
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder with one whole photograph of somebody, RGBA."""
+    image = np.random.default_rng(0).integers(0, 256, (160, 240, 4), np.uint8)
+    image[..., 3] = 0
+    image[40:, 80:160, 3] = 255
+    (tmp_path / "photographs").mkdir()
+    Image.fromarray(image, "RGBA").save(tmp_path / "photographs" / "a.png")
+    return tmp_path / "photographs"
+
+
+def test_quick_of_nobody(tmp_path, photographs, monkeypatch):
+    """A network that answers 0 has as its MAD the mean alpha, and overlaps with nobody."""
+    for folder, name, mode in (("stills", "h000003.png", "RGBA"), ("scenes", "b000003.png", "RGB")):
+        (tmp_path / folder).mkdir()
+        Image.new(mode, (48, 64), (200, 120, 90, 255)[:len(mode)]).save(tmp_path / folder / name)
+    monkeypatch.setattr(tool, "SHOTS", 6)
+    sets = tool.quick_clips(tmp_path, photographs)
+    assert tuple(sets) == tool.QUICK
+    assert [len(sets[name]) for name in ("people", "procedural", "empty", "portrait")] == [1, 12, 1, 1]
+    assert 1 <= len(sets["38 photographs"]) <= 6 and all(clip.alpha.shape == (2, 144, 256)
+                                                         for clip in sets["38 photographs"])
+    monkeypatch.setattr(tool, "predict", lambda model, clip: np.zeros_like(clip.alpha))
+    cells = dict(zip(tool.QUICK, tool.quick(load_state(KEPT / "small.pt"), sets), strict=True))
+    for name, clips in sets.items():
+        alphas = [clip.alpha.mean(dtype=float) for clip in clips]
+        assert cells[name][0] == pytest.approx(1e3 * np.mean(alphas), rel=1e-5)
+    assert cells["empty"][0] == 0 and np.isnan(cells["empty"][1])
+    assert all(iou == 0 for name, (_, iou) in cells.items() if name != "empty")
+
+
+def test_engine_measures_what_would_be_shipped(photographs, monkeypatch):
+    """With the shipped `small` in place of the packed candidate, its figures are those in its file."""
+    shipped = ROOT / "bivm_ref" / "weights" / "small.safetensors"
+    arch, _, said = weights.load(shipped)
+    shipped_engine, packed = PackedBiVM.load(shipped), []
+
+    def load(path):
+        packed.append(weights.load(path))
+        return shipped_engine
+
+    monkeypatch.setattr(tool, "PROCEDURAL", 1)
+    monkeypatch.setattr(tool.PackedBiVM, "load", load)
+    cells = dict(zip(tool.ENGINE, tool.engine(load_state(KEPT / "small.pt"), photographs), strict=True))
+    (candidate, _, told), = packed
+    assert candidate == arch and told["provenance"]["size"] == said["provenance"]["size"] == 256
+    figures = said["figures"]
+    for name in ("portrait", "astronaut", "procedural", "rendered"):
+        assert cells[name][0] == pytest.approx(figures[name]["MAD"], abs=0.006)
+    means = sum(figures[name]["MAD"] for name in ("portrait", "procedural", "rendered")) / 3
+    assert cells["mean of three"][0] == pytest.approx(means, abs=0.006)
+
+
+def test_a_row_by_hand():
+    assert tool.row("x", [(64.25, 0.8149), (12.0, float("nan"))]) == "| x | 64.2 (0.81) | 12.0 |"
+
+
+def test_what_cannot_be_measured_is_said(monkeypatch, capfd, photographs):
+    asked = ["--photographs", str(photographs)]
+    for words, said in ((["quick", str(KEPT / "small.pt")], "quick needs --held-out ROOT, too"),
+                        (["engine", str(KEPT / "default-float.pt")], "default-float.pt: a float twin")):
+        monkeypatch.setattr(sys, "argv", ["stage_figures", *words, *asked])
+        with pytest.raises(SystemExit) as stopped:
+            sys.exit(tool.run_and_report(tool.main, "stage_figures"))
+        assert stopped.value.code == 2 and said in capfd.readouterr().err

@@ -1,0 +1,129 @@
+"""How a network does that is not packed yet: a stage of a training, a mean of some. The rows of the tables in
+bivm_ref/weights/training/README.md.
+
+    python tools/stage_figures.py quick  --held-out ROOT --photographs HELD_OUT RUN/checkpoint.pt [FILE ...]
+    python tools/stage_figures.py engine --photographs HELD_OUT RUN/model.pt [FILE ...]
+
+`quick` runs torch at 256x144, without the refiner, on a part of what README.md's tables measure: the first four frames
+of 24 rendered people and of the empty rooms, of 12 procedural clips, shots of the photographs that were kept out (54),
+and three samples; half a minute each. `engine` packs a student and measures it as it would be shipped, on all of the
+procedural clips, samples and photographs; "mean of three" is that by which `make_weights.py choose` ships.
+ROOT holds stills/ and scenes/ of tools/people with the held-out numbers, HELD_OUT is one that tools/photographs.py
+fills. FILE is a checkpoint (its averaged weights count), a model.pt or a kept file. A cell is MAD (IoU).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bivm_ref import evaluate as ground
+from bivm_ref import held_out_people, metrics
+from bivm_ref.clips import Clip, procedural_clip
+from bivm_ref.errors import UserError
+from bivm_ref.learn.evaluate import predict, reduced
+from bivm_ref.learn.export import export
+from bivm_ref.learn.store import build_from, load_state, load_weights, trained_size
+from bivm_ref.net import BiVM
+from bivm_ref.net.binary import fold
+from bivm_ref.packed import PackedBiVM
+from bivm_ref.reporting import run_and_report
+from bivm_ref.takes import Odds, Takes
+
+SAMPLES = Path(__file__).resolve().parent.parent / "data_samples"
+FRAMES, HEIGHT, WIDTH = 4, 144, 256
+PROCEDURAL = 32
+SHOTS, SHOT_FRAMES = 64, 2  # of the photographs that were kept out; those with a cut in them are dropped
+QUICK = ("people", "procedural", "empty", "38 photographs", "portrait", "astronaut", "rendered")
+ENGINE = ("32 procedural", "portrait", "astronaut", "procedural", "rendered", "mean of three", "38 photographs")
+CHOSEN_BY = ("portrait", "procedural", "rendered")  # of the samples
+Cell = tuple[float, float]  # MAD, IoU
+
+
+def network(state: dict) -> BiVM:
+    model = build_from(state["recipe"])
+    load_weights(model, state.get("average", state["model"]))
+    return model.eval()
+
+
+def quick_clips(held_out: Path, photographs: Path) -> dict[str, list[Clip]]:
+    """The clips of each column of QUICK."""
+    clips = list(held_out_people.held_out_clips(held_out / "stills", held_out / "scenes", FRAMES, HEIGHT, WIDTH))
+    people = [clip for clip in clips if clip.name.startswith("people/")]
+    sets = {"people": people[::5][:12] + people[2::5][:12],
+            "procedural": [procedural_clip(ground.HELD_OUT_SEED + i, FRAMES, HEIGHT, WIDTH) for i in range(12)],
+            "empty": [clip for clip in clips if clip.name.startswith("empty/")],
+            "38 photographs": list(shots(photographs))}
+    return {**sets, **{name: [reduced(SAMPLES / name, WIDTH, HEIGHT)] for name in QUICK if name not in sets}}
+
+
+def shots(photographs: Path) -> Iterator[Clip]:
+    """Shots of whole photographs, framed as in training, without its damage."""
+    takes = Takes(whole=photographs, odds=Odds(whole=1))
+    made = (takes.clip(seed, SHOT_FRAMES, HEIGHT, WIDTH, filmed=False) for seed in range(SHOTS))
+    yield from (clip for clip in made if "|" not in clip.name)
+
+
+def mean(cells: list[Cell]) -> Cell:
+    mads, ious = np.transpose(cells)
+    return float(np.mean(mads)), float(np.nanmean(ious)) if np.isfinite(ious).any() else float("nan")
+
+
+def quick(state: dict, sets: dict[str, list[Clip]]) -> list[Cell]:
+    model, cells = network(state), []
+    for name in QUICK:
+        pairs = [(predict(model, clip), clip.alpha) for clip in sets[name]]
+        cells.append(mean([(metrics.mad(mine, true), metrics.iou(mine, true)) for mine, true in pairs]))
+    return cells
+
+
+def engine(state: dict, photographs: Path) -> list[Cell]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "candidate.safetensors"
+        export(fold(network(state)), path, {"size": trained_size(state["recipe"]), "recipe": state["recipe"]})
+        packed = PackedBiVM.load(path)
+    samples = {row["clip"]: (row["MAD"], row["IoU"])
+               for row in ground.evaluate_folder(SAMPLES, packed, fast=True, overlap=True)}
+    sets = {**samples, "mean of three": mean([samples[name] for name in CHOSEN_BY])}
+    rows = {"32 procedural": ground.evaluate_procedural(PROCEDURAL, packed, fast=True, progress=True, overlap=True),
+            "38 photographs": ground.evaluate_photographs(photographs, packed, fast=True, progress=True, overlap=True)}
+    for name, found in rows.items():
+        sets[name] = mean([(row["MAD"], row["IoU"]) for row in found])
+    return [sets[name] for name in ENGINE]
+
+
+def row(name: str, cells: list[Cell]) -> str:
+    """A line of a table; nobody there (IoU NaN) is MAD alone."""
+    return f"| {name} | " + " | ".join(f"{mad:.1f}" + ("" if np.isnan(iou) else f" ({iou:.2f})")
+                                       for mad, iou in cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("how", choices=("quick", "engine"))
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--held-out", metavar="ROOT", type=Path)
+    parser.add_argument("--photographs", metavar="HELD_OUT", type=Path, required=True)
+    args = parser.parse_args()
+    if args.how == "quick" and args.held_out is None:
+        parser.error("quick needs --held-out ROOT, too")
+    torch.set_num_threads(1)
+    states = {file: load_state(file) for file in args.files}  # what is missing is said before minutes of work
+    for file, state in states.items():
+        if args.how == "engine" and not build_from(state["recipe"]).binary:
+            raise UserError(f"{file}: a float twin, which the engine does not run; measure it with quick")
+    sets = quick_clips(args.held_out, args.photographs) if args.how == "quick" else {}
+    head = QUICK if args.how == "quick" else ENGINE
+    print("| file | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
+    for file, state in states.items():
+        print(row(file, quick(state, sets) if sets else engine(state, args.photographs)), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_and_report(main, "stage_figures"))
