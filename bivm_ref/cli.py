@@ -57,8 +57,8 @@ def parser() -> argparse.ArgumentParser:
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
     top.add_argument("--version", action="version", version=f"bivm-ref {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_matte, _info, _evaluate, _train, _search, _export, _grow, _compare, _information, _clips, _bench,
-                _cost, _doctor):
+    for add in (_matte, _info, _evaluate, _train, _search, _export, _grow, _recalibrate, _compare, _information, _clips,
+                _bench, _cost, _doctor):
         add(commands)
     return top
 
@@ -205,6 +205,18 @@ def _grow(commands) -> None:
     p.add_argument("model", metavar="MODEL.pt", help="what `bivm-ref train` wrote, of a smaller preset")
     p.add_argument("output", metavar="OUT.pt", help="the larger network")
     p.add_argument("--preset", choices=("default", "small"), default="default", help="its architecture (default)")
+    p.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def _recalibrate(commands) -> None:
+    p = _command(commands, "recalibrate", "take batch norms' statistics anew, before export (needs torch)",
+                 "From training clips: give the folders of the training. Averages of binary networks gain by it.",
+                 "bivm-ref recalibrate runs/student/model.pt student.pt --takes --people people/ --scenes scenes/")
+    p.add_argument("model", metavar="MODEL.pt", help="what `bivm-ref train` wrote; a checkpoint.pt does, too")
+    p.add_argument("output", metavar="OUT.pt", help="the same weights with those statistics")
+    sources(p)
+    takes(p)
+    p.add_argument("--batches", metavar="N", type=positive, default=60, help="of 4 clips each (60)")
     p.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 

@@ -190,6 +190,18 @@ def grow(args) -> None:
           f"--init {output}")
 
 
+def recalibrate(args) -> None:
+    need_torch("recalibrate")
+    from .learn.recalibrate import write_recalibrated
+
+    output, source = Path(args.output), clip_source(args)
+    if output.exists() and not args.overwrite:
+        raise UserError(f"{output}: exists already; choose another name or add --overwrite")
+    write_recalibrated(args.model, output, source, args.batches, sys.stderr.isatty())
+    _say(source, sys.stdout)
+    print(f"statistics of {args.batches} batches -> {output}; pack it with bivm-ref export")
+
+
 def compare(args) -> None:
     if (args.out is None) == (args.show is None):
         raise UserError("compare: does one of two things; give --out DIR to train and measure, or --show FILE to see "

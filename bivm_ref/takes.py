@@ -17,11 +17,10 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from . import camera, clips, cloth, staging
+from . import camera, clips, cloth, filmed, staging
 from .clips import HELD_OUT, Clip, composite, straighten
 from .errors import UserError
 from .figures import Figure
-from .filmed import FilmedPhotograph
 from .hats import Hat, hatted
 from .motion import MovingStill, Path, extent
 from .shelf import Shelf, drawable, drawable_clips
@@ -44,6 +43,7 @@ class Odds:
     hatted: float = 0.2  # a person with a hat on, see `hats`
     gathered: float = 0.6  # what hangs falls in deep folds
     whole: float = 0.3  # a whole photograph of people instead of all this, where there are such
+    nearest: float = filmed.NEAREST  # no chance: how near one goes to those
 
 
 Place = tuple[str, int]  # "painted", "scene" or "photo", and the file's number
@@ -236,7 +236,7 @@ class Takes(Shelf):
                 width: int, side: int) -> tuple[np.ndarray, np.ndarray, str]:
         """A whole photograph filmed: frames (T, H, W, 3) uint8, which are foreground and background in one, alpha."""
         picture, name = self.read("whole", shot.whole, side, "RGB+A")
-        window = FilmedPhotograph(picture, rng, height, width, shake)
+        window = filmed.FilmedPhotograph(picture, rng, height, width, shake, self.odds.nearest)
         frames, alphas = zip(*(window.view(t) for t in moments), strict=True)
         return np.stack(frames), np.stack(alphas), "whole+" + name
 

@@ -90,6 +90,21 @@ def test_takes_film_them_and_the_frame_is_the_photograph(whole):
     assert seen == {"somebody", "nobody"}
 
 
+def test_how_near_one_goes_is_the_odds_to_say(tmp_path):
+    """Red runs over the whole photograph, so its range in a frame is the share that is seen."""
+    Image.fromarray(coordinates(360, 640), "RGBA").save(tmp_path / "h000060.png")
+
+    def seen(nearest):
+        source = Takes(whole=tmp_path, odds=Odds(whole=1, nearest=nearest))
+        plain = [seed for seed in range(40) if [shot.thing for shot in source.plan(seed, 1).shots] == [""]]
+        return [np.ptp(source.clip(seed, 1, 72, 128, filmed=False).frames[0, 36, :, 0].astype(float)) / 255
+                for seed in plain]
+
+    far, near = seen(1.0), seen(0.4)
+    assert min(far) > 1 - 3 * filmed.BREATH and min(near) < 0.6
+    assert Odds().nearest == filmed.NEAREST
+
+
 def test_a_thing_in_front_of_one_hides_its_people(whole, monkeypatch):
     source = Takes(whole=whole, odds=Odds(whole=1))
     plan = next(p for seed in range(300) if len((p := source.plan(seed, 2)).shots) == 1 and p.shots[0].thing)

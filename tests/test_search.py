@@ -17,7 +17,8 @@ from bivm_ref.arch import PRESETS, Arch, Block, preset
 from bivm_ref.errors import UserError
 from bivm_ref.learn import sandwich
 from bivm_ref.learn.evolve import best, evolve, fitness, random_search
-from bivm_ref.learn.judge import Judge, recalibrate
+from bivm_ref.learn.judge import Judge
+from bivm_ref.learn.recalibrate import recalibrate
 from bivm_ref.learn.search import Pick, compare, rank_correlation, search
 from bivm_ref.learn.train import Phase, Recipe, _as_data, load_model, load_state, save_atomic
 from bivm_ref.net import BiVM

@@ -7,6 +7,7 @@
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
     python tools/make_weights.py blend small-float-blend          -> runs/small-float-blend/model.pt, a mean of several
     python tools/make_weights.py grow default-float-grown         -> the same, a larger network out of a smaller one
+    python tools/make_weights.py recalibrate default-mean-2 --people …   -> the same, batch norms' statistics taken anew
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 
@@ -36,14 +37,15 @@ from bivm_ref.clips import ClipMix, procedural_clip
 from bivm_ref.learn import evaluate as learned
 from bivm_ref.learn.export import export
 from bivm_ref.learn.grow import write_grown
-from bivm_ref.learn.shipped import BLENDS, FILES, FILMED, GROWN, MIXED, ODDS, RECIPES, STARTED_FROM
+from bivm_ref.learn.recalibrate import write_recalibrated
+from bivm_ref.learn.shipped import BLENDS, FILES, FILMED, GROWN, MIXED, ODDS, RECALIBRATED, RECIPES, STARTED_FROM
 from bivm_ref.learn.store import build_from, load_model, load_state, load_weights, save_atomic, trained_size
 from bivm_ref.learn.train import train
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import fold
 from bivm_ref.packed import PackedBiVM, weights
 from bivm_ref.reporting import run_and_report
-from bivm_ref.takes import Takes
+from bivm_ref.takes import Odds, Takes
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "bivm_ref" / "weights"
@@ -53,6 +55,7 @@ CLIPS = {"procedural_256x144": "32 procedural, 256×144, held out", "portrait": 
          "astronaut": "sample: astronaut (photograph)", "procedural": "sample: procedural",
          "rendered": "sample: rendered person",
          "float_twin_procedural_256x144": "its float twin on the 32 procedural clips"}
+NAMES = {"blend": BLENDS, "grow": GROWN, "recalibrate": RECALIBRATED, "keep": {**BLENDS, **RECIPES}}
 MARKERS = ("<!-- figures: python tools/make_weights.py readme -->", "<!-- end of figures -->")
 
 
@@ -245,10 +248,16 @@ def choose() -> None:
     print(means, "->", best)
 
 
+def takes(args: argparse.Namespace, odds: Odds | None) -> Takes:
+    return Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds, whole=args.whole)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("train", "ship", "twin", "keep", "blend", "grow", "choose", "readme"))
-    parser.add_argument("name", nargs="?", metavar="NAME", choices=sorted({**RECIPES, **BLENDS, **GROWN}),
+    parser.add_argument("action", choices=("train", "ship", "twin", "keep", "blend", "grow", "recalibrate",
+                                           "choose", "readme"))
+    parser.add_argument("name", nargs="?", metavar="NAME",
+                        choices=sorted({*RECIPES, *BLENDS, *GROWN, *RECALIBRATED}),
                         help="of a stage, a mean or a shipped network: see bivm_ref/learn/shipped.py")
     parser.add_argument("--people", type=Path)
     parser.add_argument("--scenes", type=Path)
@@ -265,21 +274,28 @@ def main() -> None:
         path.write_text(readme(path.read_text(encoding="utf-8")), encoding="utf-8")
     elif args.name is None:
         parser.error(f"{args.action} needs a name: {', '.join(RECIPES)}")
-    elif args.name not in {"blend": BLENDS, "grow": GROWN, "keep": {**BLENDS, **RECIPES}}.get(args.action, RECIPES):
-        parser.error(f"{args.action} {args.name}: blend makes {', '.join(BLENDS)}, grow {', '.join(GROWN)}; "
-                     "means are kept and not shipped")
+    elif args.name not in NAMES.get(args.action, RECIPES):
+        parser.error(f"{args.action} {args.name}: blend makes {', '.join(BLENDS)}, grow {', '.join(GROWN)}, "
+                     f"recalibrate {', '.join(RECALIBRATED)}; means are kept and not shipped")
     elif args.action == "blend":
         blend(args.name, args.runs)
     elif args.action == "grow":
         grown(args.name, args.runs)
+    elif args.action == "recalibrate":
+        torch.set_num_threads(1)
+        of, run = takes(args, ODDS.get(args.name)), args.runs / RECALIBRATED[args.name]
+        files = run / "checkpoint.pt", run / "model.pt"
+        (args.runs / args.name).mkdir(parents=True, exist_ok=True)
+        write_recalibrated(next((file for file in files if file.exists()), files[-1]),
+                           args.runs / args.name / "model.pt", of, progress=True)
+        print(of.summary())
     elif args.action == "train":
         recipe = RECIPES[args.name]
         found = {field: str(args.runs / path) for field in ("init", "teacher") if (path := getattr(recipe, field))}
         recipe = dataclasses.replace(recipe, **found)
         torch.set_num_threads(1)
-        filmed, odds = recipe.source == "takes", ODDS.get(args.name)
-        source = (Takes(args.people, args.scenes, args.photos, moving=args.moving, odds=odds, whole=args.whole)
-                  if filmed else ClipMix(args.people, args.scenes, recipe.mix))
+        source = (takes(args, ODDS.get(args.name)) if recipe.source == "takes"
+                  else ClipMix(args.people, args.scenes, recipe.mix))
         train(recipe, args.runs / args.name, source)
         print(source.summary())
     elif args.action == "twin":

@@ -20,10 +20,10 @@ from bivm_ref.clips import HELD_OUT, ClipMix, procedural_clip
 from bivm_ref.errors import UserError
 from bivm_ref.files import beside
 from bivm_ref.learn.datasets import MixedClips, Phase
+from bivm_ref.learn.recalibrate import SAMPLE, recalibrate
 from bivm_ref.learn.train import Recipe, _as_data
 from bivm_ref.metrics import mad
 from bivm_ref.net import BiVM
-from bivm_ref.net.blocks import Norm
 from bivm_ref.net.supernet import Supernet
 from bivm_ref.topology import Genome
 
@@ -31,29 +31,7 @@ CHOOSING_SEED = HELD_OUT.start + 2_000  # of the clips that decide
 AGAIN_SEED = HELD_OUT.start + 2_100  # of the clips that only check
 CLIPS = 32  # of each set; they have the size and the frames of the training clips
 CALIBRATION_BATCHES = 8
-CALIBRATION_SAMPLE = 1 << 31  # training never comes to this sample
 TOGETHER = 8  # clips in one forward pass
-
-
-@torch.no_grad()
-def recalibrate(model: BiVM, batches: list[Tensor]) -> BiVM:
-    """Give every batch norm the mean statistics of these batches of frames (B, T, 3, H, W) uint8; evaluation mode.
-
-    A supernet's running statistics are a mix of all genomes; behind the stages, of genomes that send other features.
-    The refiner, which never runs in a search, keeps its own.
-    """
-    refiner = set(model.refiner.modules())
-    norms = [module for module in model.modules() if isinstance(module, Norm) and module not in refiner]
-    usual = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch's word for a plain mean over all batches
-    model.train()
-    for frames in batches:
-        model(frames.float() / 255.0)
-    for norm, momentum in zip(norms, usual):
-        norm.momentum = momentum
-    return model.eval()
 
 
 class Judge:
@@ -72,7 +50,7 @@ class Judge:
         self.rows = self._read()
         self.choosing, self.again = (choosing_clips(seed, clips, last) for seed in (CHOOSING_SEED, AGAIN_SEED))
         batches = Phase(CALIBRATION_BATCHES, last.height, last.width, last.batch, last.frames)
-        data = MixedClips(batches, CALIBRATION_SAMPLE, recipe.seed, mix or ClipMix(weights=recipe.mix))
+        data = MixedClips(batches, SAMPLE, recipe.seed, mix or ClipMix(weights=recipe.mix))
         self.calibration = [frames.to(device) for frames, _, _ in DataLoader(data, last.batch)]
         self.bar = tqdm(desc="judge", unit="genome", initial=len(self.rows), disable=not progress)
 

@@ -21,7 +21,8 @@ from bivm_ref.arch import preset
 from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
 from bivm_ref.learn.evolve import best, evolve, fitness, random_search
-from bivm_ref.learn.judge import CLIPS, Judge, recalibrate
+from bivm_ref.learn.judge import CLIPS, Judge
+from bivm_ref.learn.recalibrate import recalibrate
 from bivm_ref.learn.sandwich import train_supernet
 from bivm_ref.learn.train import Recipe, _as_data, save_atomic
 from bivm_ref.topology import Genome, Space, stage_operations
