@@ -159,10 +159,10 @@ RECIPES = {
                         phases=(Phase(4000, 144, 256, frames=2),)),
     "default-5": Recipe(arch="default", bf16=True, seed=193, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                         init="default-4/checkpoint.pt", teacher="default-float-mean/model.pt",
-                        phases=(Phase(1050, 144, 256, frames=2),)),
+                        phases=(Phase(1000, 144, 256, frames=2),)),
     "default-6": Recipe(arch="default", bf16=True, seed=194, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                         init="default-4/checkpoint.pt", teacher="default-float-mean/model.pt",
-                        phases=(Phase(1050, 144, 256, frames=2),)),
+                        phases=(Phase(1000, 144, 256, frames=2),)),
     # The mean of these two, with statistics of its own (see RECALIBRATED), whose refiner alone is trained here.
     "default": Recipe(arch="default", bf16=True, seed=195, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                       init="default-anew/model.pt", teacher="default-float-mean/model.pt",
