@@ -10,7 +10,7 @@ from bivm_ref.clips import ClipMix
 from bivm_ref.learn.datasets import MixedClips, Phase
 from bivm_ref.learn.recalibrate import SAMPLE, training_frames, write_recalibrated
 from bivm_ref.learn.store import load_model, load_state, save_atomic
-from bivm_ref.net import BiVM
+from bivm_ref.net import RVM, BiVM
 from bivm_ref.net.binary import fold
 from tools import make_weights as tool
 
@@ -85,7 +85,8 @@ def test_the_command(run, tmp_path, capfd):
     assert "out.pt: exists already" in capfd.readouterr().err
     assert main([*asked, "--overwrite"]) == 0
     save_atomic({"optimiser": 1}, tmp_path / "odd.pt")
-    for name, message in (("none.pt", "no such file"), ("odd.pt", "holds no model")):
+    save_atomic({"recipe": {**RECIPE, "arch": "rvm"}, "model": RVM().state_dict()}, tmp_path / "rvm.pt")
+    for name, message in (("none.pt", "no such file"), ("odd.pt", "holds no model"), ("rvm.pt", "holds RVM")):
         assert main(["recalibrate", str(tmp_path / name), str(tmp_path / "new.pt")]) == 2
         assert message in capfd.readouterr().err
     assert not (tmp_path / "new.pt").exists()

@@ -7,7 +7,6 @@ import pytest
 from cli_tools import ROOT
 from PIL import Image
 
-from bivm_ref.learn.store import load_state
 from bivm_ref.packed import PackedBiVM, weights
 from tools import stage_figures as tool
 
@@ -37,7 +36,7 @@ def test_quick_of_nobody(tmp_path, photographs, monkeypatch):
     assert 1 <= len(sets["38 photographs"]) <= 6 and all(clip.alpha.shape == (2, 144, 256)
                                                          for clip in sets["38 photographs"])
     monkeypatch.setattr(tool, "predict", lambda model, clip: np.zeros_like(clip.alpha))
-    cells = dict(zip(tool.QUICK, tool.quick(load_state(KEPT / "small.pt"), sets), strict=True))
+    cells = dict(zip(tool.QUICK, tool.quick(KEPT / "small.pt", sets), strict=True))
     for name, clips in sets.items():
         alphas = [clip.alpha.mean(dtype=float) for clip in clips]
         assert cells[name][0] == pytest.approx(1e3 * np.mean(alphas), rel=1e-5)
@@ -57,7 +56,7 @@ def test_engine_measures_what_would_be_shipped(photographs, monkeypatch):
 
     monkeypatch.setattr(tool, "PROCEDURAL", 1)
     monkeypatch.setattr(tool.PackedBiVM, "load", load)
-    cells = dict(zip(tool.ENGINE, tool.engine(load_state(KEPT / "small.pt"), photographs), strict=True))
+    cells = dict(zip(tool.ENGINE, tool.engine(KEPT / "small.pt", photographs), strict=True))
     (candidate, _, told), = packed
     assert candidate == arch and told["provenance"]["size"] == said["provenance"]["size"] == 256
     figures = said["figures"]

@@ -29,8 +29,7 @@ from bivm_ref.clips import Clip, procedural_clip
 from bivm_ref.errors import UserError
 from bivm_ref.learn.evaluate import predict, reduced
 from bivm_ref.learn.export import export
-from bivm_ref.learn.store import build_from, load_state, load_weights, trained_size
-from bivm_ref.net import BiVM
+from bivm_ref.learn.store import load_average, load_state, trained_size
 from bivm_ref.net.binary import fold
 from bivm_ref.packed import PackedBiVM
 from bivm_ref.reporting import run_and_report
@@ -44,12 +43,6 @@ QUICK = ("people", "procedural", "empty", "38 photographs", "portrait", "astrona
 ENGINE = ("32 procedural", "portrait", "astronaut", "procedural", "rendered", "mean of three", "38 photographs")
 CHOSEN_BY = ("portrait", "procedural", "rendered")  # of the samples
 Cell = tuple[float, float]  # MAD, IoU
-
-
-def network(state: dict) -> BiVM:
-    model = build_from(state["recipe"])
-    load_weights(model, state.get("average", state["model"]))
-    return model.eval()
 
 
 def quick_clips(held_out: Path, photographs: Path) -> dict[str, list[Clip]]:
@@ -75,18 +68,19 @@ def mean(cells: list[Cell]) -> Cell:
     return float(np.mean(mads)), float(np.nanmean(ious)) if np.isfinite(ious).any() else float("nan")
 
 
-def quick(state: dict, sets: dict[str, list[Clip]]) -> list[Cell]:
-    model, cells = network(state), []
+def quick(file: str, sets: dict[str, list[Clip]]) -> list[Cell]:
+    model, cells = load_average(file), []
     for name in QUICK:
         pairs = [(predict(model, clip), clip.alpha) for clip in sets[name]]
         cells.append(mean([(metrics.mad(mine, true), metrics.iou(mine, true)) for mine, true in pairs]))
     return cells
 
 
-def engine(state: dict, photographs: Path) -> list[Cell]:
+def engine(file: str, photographs: Path) -> list[Cell]:
+    recipe = load_state(file)["recipe"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidate.safetensors"
-        export(fold(network(state)), path, {"size": trained_size(state["recipe"]), "recipe": state["recipe"]})
+        export(fold(load_average(file)), path, {"size": trained_size(recipe), "recipe": recipe})
         packed = PackedBiVM.load(path)
     samples = {row["clip"]: (row["MAD"], row["IoU"])
                for row in ground.evaluate_folder(SAMPLES, packed, fast=True, overlap=True)}
@@ -114,15 +108,14 @@ def main() -> None:
     if args.how == "quick" and args.held_out is None:
         parser.error("quick needs --held-out ROOT, too")
     torch.set_num_threads(1)
-    states = {file: load_state(file) for file in args.files}  # what is missing is said before minutes of work
-    for file, state in states.items():
-        if args.how == "engine" and not build_from(state["recipe"]).binary:
+    for file in args.files:  # what is missing is said before minutes of work
+        if not load_average(file).binary and args.how == "engine":
             raise UserError(f"{file}: a float twin, which the engine does not run; measure it with quick")
     sets = quick_clips(args.held_out, args.photographs) if args.how == "quick" else {}
     head = QUICK if args.how == "quick" else ENGINE
     print("| file | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
-    for file, state in states.items():
-        print(row(file, quick(state, sets) if sets else engine(state, args.photographs)), flush=True)
+    for file in args.files:
+        print(row(file, quick(file, sets) if sets else engine(file, args.photographs)), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
 from bivm_ref.learn.datasets import MixedClips, Phase
-from bivm_ref.learn.store import build_from, load_state, load_weights, own_phases, save_atomic
+from bivm_ref.learn.store import load_average, load_state, own_phases, save_atomic
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import fold
 from bivm_ref.net.blocks import Norm
@@ -60,11 +60,10 @@ def training_frames(recipe: dict, source: ClipMix | Takes, count: int, workers: 
 def write_recalibrated(run: str | Path, out: str | Path, source: ClipMix | Takes, count: int = BATCHES,
                        progress: bool = False) -> None:
     """A model.pt of the network in `run`, a model.pt or a checkpoint (its average), with statistics taken anew."""
-    state = load_state(run)
-    if not isinstance(state, dict) or "recipe" not in state or "model" not in state:
-        raise UserError(f"{run}: holds no model; give the model.pt that `bivm-ref train` wrote")
-    model = build_from(state["recipe"])
-    load_weights(model, state.get("average", state["model"]))
-    frames = training_frames(state["recipe"], source, count)
+    model = load_average(run)
+    if not isinstance(model, BiVM):
+        raise UserError(f"{run}: holds RVM, whose batch norms are not ours; name a run of a BiVM")
+    recipe = load_state(run)["recipe"]
+    frames = training_frames(recipe, source, count)
     recalibrate(fold(model), tqdm(frames, "recalibrate", count, unit="batch", disable=not progress))
-    save_atomic({"recipe": state["recipe"], "model": model.state_dict()}, Path(out))
+    save_atomic({"recipe": recipe, "model": model.state_dict()}, Path(out))

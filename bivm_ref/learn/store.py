@@ -87,13 +87,22 @@ def _same_gates(model: BiVM, source: BiVM) -> None:
 
 
 def load_model(path: str | Path) -> BiVM | RVM:
-    """The averaged model of a finished run (`model.pt`), in evaluation mode."""
+    """The averaged model of a finished run (`model.pt`), in evaluation mode; of a checkpoint the one that learns."""
+    return _load(path, "model")
+
+
+def load_average(path: str | Path) -> BiVM | RVM:
+    """The averaged model of a run, finished (`model.pt`) or not (`checkpoint.pt`), in evaluation mode."""
+    return _load(path, "average")
+
+
+def _load(path: str | Path, which: str) -> BiVM | RVM:
     data = load_state(path)
     if not isinstance(data, dict) or "recipe" not in data or "model" not in data:
         raise UserError(f"{path}: holds no model; give the model.pt that `bivm-ref train` wrote")
     try:
         model = build_from(data["recipe"])
-        load_weights(model, data["model"])
+        load_weights(model, data.get(which, data["model"]))
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: was trained with another architecture than this version knows "
                         f"({type(error).__name__}); train again") from error
