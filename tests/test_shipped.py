@@ -60,7 +60,7 @@ def test_a_card_says_what_was_drawn_and_how_the_loss_went(tmp_path):
 
 
 def test_every_stage_begins_with_a_known_one_and_mimics_a_float_twin_of_its_size():
-    known = {**tool.RECIPES, **dict.fromkeys(tool.BLENDS), **dict.fromkeys(tool.GROWN)}
+    known = {**tool.RECIPES, **dict.fromkeys((*tool.BLENDS, *tool.GROWN, *tool.RECALIBRATED))}
     for name, recipe in tool.RECIPES.items():
         for source in filter(None, (recipe.init, recipe.teacher)):
             stage, file = source.split("/")
@@ -74,7 +74,8 @@ def test_every_stage_begins_with_a_known_one_and_mimics_a_float_twin_of_its_size
         assert not teacher or tool.RECIPES[teacher].method == "float", name
     assert {part for parts in tool.BLENDS.values() for part in parts} <= set(known)
     assert {source for source, _ in tool.GROWN.values()} <= set(known)
-    assert set(tool.ODDS) <= set(tool.RECIPES) and set(tool.STARTED_FROM) <= set(tool.RECIPES)
+    assert set(tool.RECALIBRATED.values()) <= set(known)
+    assert set(tool.ODDS) <= {*tool.RECIPES, *tool.RECALIBRATED} and set(tool.STARTED_FROM) <= set(tool.RECIPES)
 
 
 def test_a_blend_is_the_weighted_mean_of_kept_networks(tmp_path):

@@ -7,7 +7,7 @@
     python tools/make_weights.py keep small-float-cloth                               -> the same, in half precision
     python tools/make_weights.py blend small-float-blend          -> runs/small-float-blend/model.pt, a mean of several
     python tools/make_weights.py grow default-float-grown         -> the same, a larger network out of a smaller one
-    python tools/make_weights.py recalibrate default-mean-2 --people …   -> the same, batch norms' statistics taken anew
+    python tools/make_weights.py recalibrate default-anew --people …     -> the same, batch norms' statistics taken anew
     python tools/make_weights.py choose                                               -> bivm_ref/weights/SHIPPED
     python tools/make_weights.py readme                                               -> the table in README.md
 

@@ -27,7 +27,7 @@ from bivm_ref.net.binary import fold
 from bivm_ref.net.blocks import Norm
 from bivm_ref.takes import Takes
 
-BATCH, BATCHES = 4, 60  # clips in one, and how many: with 40 figures still move by one or two from draw to draw
+BATCH, BATCHES = 4, 60  # clips in one, and how many; from draw to draw MADs still move by one to three
 SAMPLE = 1 << 31  # training never comes to this sample
 
 

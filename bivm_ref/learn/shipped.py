@@ -147,11 +147,14 @@ RECIPES = {
                       init="default-1/checkpoint.pt", teacher="default-float-mean-1/model.pt",
                       phases=(Phase(780, 144, 256, frames=2),
                               Phase(40, 144, 256, batch=1, frames=2, refine=True))),
-    # Meanwhile another, not shipped: better on both photographs, worse on the 32 procedural clips and in empty rooms.
+    # That one was shipped for some hours on 30 November 2026. Meanwhile another, not shipped: better on both
+    # photographs, worse on the 32 procedural clips and in empty rooms.
     "default-3": Recipe(arch="default", bf16=True, seed=183, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                         init="default-1/checkpoint.pt", teacher="default-float-mean-1/model.pt",
                         phases=(Phase(580, 144, 256, frames=2), Phase(200, 144, 256, batch=2, frames=4),
                                 Phase(40, 144, 256, batch=1, frames=2, refine=True))),
+    # On from there: the twin, and meanwhile a student from the mean of those two, of which 1,700 steps were done; then
+    # two stages of that student side by side, with the new twin's mean for a teacher.
     "default-float": Recipe(arch="default", method="float", bf16=True, seed=191, source="takes", lr=1.2e-3, decay=0.7,
                             init="default-float-mean-1/model.pt", phases=(Phase(2000, 144, 256, frames=2),)),
     "default-4": Recipe(arch="default", bf16=True, seed=192, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
@@ -220,10 +223,13 @@ STARTED_FROM = {
              "refiner's. What each stage did: weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
-    "default": "`default-1`, the same at a constant rate (700 steps, 0.5 h, seed 181, mimicking a twin as it was when "
-               "grown), and that from `small`, grown (`bivm_ref/learn/grow.py`). Its teacher is 0.7 of `default-float` "
-               "(1,700 steps, 0.8 h, seed 171, grown out of the teacher of `small`) and 0.3 of what that began with. "
-               "What each stage did: weights/training/README.md",
+    "default": "the mean of `default-5` and `default-6` (1,000 steps each, 0.75 h, seeds 193 and 194, the second "
+               "with 40 % procedural figures), with batch norms' statistics taken anew (`default-anew`, 60 batches);"
+               " both from `default-4`, the same at a constant rate (1,700 steps, 1.2 h, seed 192), and that from "
+               "the mean of `default-2`, shipped before, and `default-3`, which `small`, grown "
+               "(`bivm_ref/learn/grow.py`), became in 1,500 steps each, the first 700 in common. Its teacher is 0.7 "
+               "of `default-float` (2,000 steps, 1.2 h, seed 191) and 0.3 of what that began with; the phase below "
+               "is its refiner's. What each stage did: weights/training/README.md",
 }
 # What the names of a run's files do not tell.
 FILES = {
