@@ -35,7 +35,7 @@ RESULTS = ROOT / "data_samples" / "results"
 FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
-    "default": ("`default`: the next one, trained on; a mean of two, statistics anew", "packed", "default.safetensors"),
+    "default": ("`default`: the third row, trained on; mean of two, statistics anew", "packed", "default.safetensors"),
     "default-float": ("its float twin, grown out of the teacher of `small`", "torch", "training/default-float.pt"),
     "default-2": ("shipped before, grown out of `small`", "packed", "training/default-2.safetensors"),
     "small": ("`small`", "packed", "small.safetensors"),
