@@ -66,6 +66,22 @@ def test_engine_measures_what_would_be_shipped(photographs, monkeypatch):
     assert cells["mean of three"][0] == pytest.approx(means, abs=0.006)
 
 
+def test_a_stretched_matte(monkeypatch):
+    """By hand: 1/4 goes to 1/5 and to 0; where the truth is 0 and 1 the error falls by what was added."""
+    soft, true = np.zeros((2, 16, 16), np.float32), np.zeros((2, 16, 16), np.float32)
+    true[:, :, 8:], soft[:, :, :8], soft[:, :, 8:] = 1, 0.25, 0.75
+    assert tool.stretch(soft, 1.2)[0, 0, [0, 8]] == pytest.approx([0.2, 0.8])
+    assert tool.stretch(np.array([0.1, 0.9, 0.5]), 2.0) == pytest.approx([0, 1, 0.5])
+    monkeypatch.setattr(tool, "predict", lambda model, clip: soft)
+    clip = tool.Clip("half", np.zeros((2, 16, 16, 3), np.uint8), true, np.zeros((2, 16, 16, 3), np.uint8))
+    rows = tool.stretched(KEPT / "small.pt", dict.fromkeys(tool.STRETCHED, [clip]))
+    assert list(rows) == [1.0, 1.3, 2.0]
+    for k, mad, mse in ((1.0, 250.0, 62.5), (1.3, 175.0, 30.6), (2.0, 0.0, 0.0)):
+        for cell in rows[k]:
+            figures = [float(figure) for figure in cell.split(", ")]
+            assert figures[:2] == pytest.approx([mad, mse], abs=0.06) and figures[3] == 0
+
+
 def test_a_row_by_hand():
     assert tool.row("x", [(64.25, 0.8149), (12.0, float("nan"))]) == "| x | 64.2 (0.81) | 12.0 |"
 
@@ -73,6 +89,7 @@ def test_a_row_by_hand():
 def test_what_cannot_be_measured_is_said(monkeypatch, capfd, photographs):
     asked = ["--photographs", str(photographs)]
     for words, said in ((["quick", str(KEPT / "small.pt")], "quick needs --held-out ROOT, too"),
+                        (["stretch", str(KEPT / "small.pt")], "stretch needs --held-out ROOT, too"),
                         (["engine", str(KEPT / "default-float.pt")], "default-float.pt: a float twin")):
         monkeypatch.setattr(sys, "argv", ["stage_figures", *words, *asked])
         with pytest.raises(SystemExit) as stopped:

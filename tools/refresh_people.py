@@ -35,8 +35,9 @@ RESULTS = ROOT / "data_samples" / "results"
 FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
-    "default": ("`default`: the third row, trained on; mean of two, statistics anew", "packed", "default.safetensors"),
+    "default": ("`default`: the third row, trained on with more rendered places", "packed", "default.safetensors"),
     "default-float": ("its float twin, grown out of the teacher of `small`", "torch", "training/default-float.pt"),
+    "default-7": ("shipped before: the next row, trained on", "packed", "training/default-7.safetensors"),
     "default-2": ("shipped before, grown out of `small`", "packed", "training/default-2.safetensors"),
     "small": ("`small`", "packed", "small.safetensors"),
     "small-float-whole-mean": ("its teacher: 0.8 of the next one, 0.2 of the one with 120 photographs",

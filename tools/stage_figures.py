@@ -3,11 +3,13 @@ bivm_ref/weights/training/README.md.
 
     python tools/stage_figures.py quick  --held-out ROOT --photographs HELD_OUT RUN/checkpoint.pt [FILE ...]
     python tools/stage_figures.py engine --photographs HELD_OUT RUN/model.pt [FILE ...]
+    python tools/stage_figures.py stretch --held-out ROOT --photographs HELD_OUT FILE [FILE ...]
 
 `quick` runs torch at 256x144, without the refiner, on a part of what README.md's tables measure: the first four frames
 of 24 rendered people and of the empty rooms, of 12 procedural clips, shots of the photographs that were kept out (54),
 and three samples; half a minute each. `engine` packs a student and measures it as it would be shipped, on all of the
-procedural clips, samples and photographs; "mean of three" is that by which `make_weights.py choose` ships.
+procedural clips, samples and photographs; "mean of three" is that by which `make_weights.py choose` ships. `stretch`
+asks whether mattes are too soft: MAD, MSE, Grad and dtSSD of `quick`'s mattes, stretched about one half.
 ROOT holds stills/ and scenes/ of tools/people with the held-out numbers, HELD_OUT is one that tools/photographs.py
 fills. FILE is a checkpoint (its averaged weights count), a model.pt or a kept file. A cell is MAD (IoU).
 """
@@ -41,6 +43,7 @@ PROCEDURAL = 32
 SHOTS, SHOT_FRAMES = 64, 2  # of the photographs that were kept out; those with a cut in them are dropped
 QUICK = ("people", "procedural", "empty", "38 photographs", "portrait", "astronaut", "rendered")
 ENGINE = ("32 procedural", "portrait", "astronaut", "procedural", "rendered", "mean of three", "38 photographs")
+STRETCHED, STRETCHES = ("people", "38 photographs", "portrait", "astronaut"), (1.0, 1.3, 2.0)
 CHOSEN_BY = ("portrait", "procedural", "rendered")  # of the samples
 Cell = tuple[float, float]  # MAD, IoU
 
@@ -92,6 +95,22 @@ def engine(file: str, photographs: Path) -> list[Cell]:
     return [sets[name] for name in ENGINE]
 
 
+def stretch(alpha: np.ndarray, k: float) -> np.ndarray:
+    """k (alpha - 1/2) + 1/2, clipped to [0, 1]; 1 leaves it as it is."""
+    return np.clip(k * (alpha - 0.5) + 0.5, 0.0, 1.0)
+
+
+def stretched(file: str, sets: dict[str, list[Clip]]) -> dict[float, list[str]]:
+    """For each of STRETCHES the cells of STRETCHED, "MAD, MSE, Grad, dtSSD" each."""
+    model, rows = load_average(file), {k: [] for k in STRETCHES}
+    for name in STRETCHED:
+        pairs = [(predict(model, clip), clip.alpha) for clip in sets[name]]
+        for k, cells in rows.items():
+            figures = metrics.summarise([metrics.clip_metrics(stretch(mine, k), true) for mine, true in pairs])
+            cells.append("{MAD:.1f}, {MSE:.1f}, {Grad:.2f}, {dtSSD:.2f}".format(**figures))
+    return rows
+
+
 def row(name: str, cells: list[Cell]) -> str:
     """A line of a table; nobody there (IoU NaN) is MAD alone."""
     return f"| {name} | " + " | ".join(f"{mad:.1f}" + ("" if np.isnan(iou) else f" ({iou:.2f})")
@@ -100,22 +119,26 @@ def row(name: str, cells: list[Cell]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("how", choices=("quick", "engine"))
+    parser.add_argument("how", choices=("quick", "engine", "stretch"))
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--held-out", metavar="ROOT", type=Path)
     parser.add_argument("--photographs", metavar="HELD_OUT", type=Path, required=True)
     args = parser.parse_args()
-    if args.how == "quick" and args.held_out is None:
-        parser.error("quick needs --held-out ROOT, too")
+    if args.how != "engine" and args.held_out is None:
+        parser.error(f"{args.how} needs --held-out ROOT, too")
     torch.set_num_threads(1)
     for file in args.files:  # what is missing is said before minutes of work
         if not load_average(file).binary and args.how == "engine":
             raise UserError(f"{file}: a float twin, which the engine does not run; measure it with quick")
-    sets = quick_clips(args.held_out, args.photographs) if args.how == "quick" else {}
-    head = QUICK if args.how == "quick" else ENGINE
+    sets = {} if args.how == "engine" else quick_clips(args.held_out, args.photographs)
+    head = {"quick": QUICK, "engine": ENGINE, "stretch": ("k", *STRETCHED)}[args.how]
     print("| file | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
     for file in args.files:
-        print(row(file, quick(file, sets) if sets else engine(file, args.photographs)), flush=True)
+        if args.how == "stretch":
+            for k, cells in stretched(file, sets).items():
+                print("| " + " | ".join([file, str(k), *cells]) + " |", flush=True)
+        else:
+            print(row(file, quick(file, sets) if sets else engine(file, args.photographs)), flush=True)
 
 
 if __name__ == "__main__":

@@ -166,10 +166,35 @@ RECIPES = {
     "default-6": Recipe(arch="default", bf16=True, seed=194, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
                         init="default-4/checkpoint.pt", teacher="default-float-mean/model.pt",
                         phases=(Phase(1000, 144, 256, frames=2),)),
-    # The mean of these two, with statistics of its own (see RECALIBRATED), whose refiner alone is trained here.
-    "default": Recipe(arch="default", bf16=True, seed=195, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                      init="default-anew/model.pt", teacher="default-float-mean/model.pt",
-                      phases=(Phase(60, 144, 256, batch=1, frames=2, refine=True),)),
+    # The mean of these two, with statistics of its own (see RECALIBRATED), whose refiner alone was trained here.
+    "default-7": Recipe(arch="default", bf16=True, seed=195, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                        init="default-anew/model.pt", teacher="default-float-mean/model.pt",
+                        phases=(Phase(60, 144, 256, batch=1, frames=2, refine=True),)),
+    # Shipped for some hours of 30 November 2026, too. On from there, two at a constant rate, 700 steps each.
+    "default-8": Recipe(arch="default", bf16=True, seed=201, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
+                        init="default-7/model.pt", teacher="default-float-mean/model.pt",
+                        phases=(Phase(4000, 144, 256, frames=2),)),
+    "default-9": Recipe(arch="default", bf16=True, seed=202, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
+                        init="default-7/model.pt", teacher="default-float-mean/model.pt",
+                        phases=(Phase(4000, 144, 256, frames=2),)),
+    # From their mean, again two side by side, at a falling rate; one of them ends on longer clips.
+    "default-10": Recipe(arch="default", bf16=True, seed=203, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-3/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(1000, 144, 256, frames=2),)),
+    "default-11": Recipe(arch="default", bf16=True, seed=204, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-3/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(600, 144, 256, frames=2), Phase(400, 144, 256, batch=2, frames=4))),
+    # A mean of these, mostly of the first, and a short finish from there, side by side again.
+    "default-12": Recipe(arch="default", bf16=True, seed=205, source="takes", lr=1e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-4/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(320, 144, 256, frames=2),)),
+    "default-13": Recipe(arch="default", bf16=True, seed=206, source="takes", lr=1e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-4/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(320, 144, 256, frames=2),)),
+    # Their mean, with statistics of its own, whose refiner alone is trained here, on six frames of 512x288 at a time.
+    "default": Recipe(arch="default", bf16=True, seed=207, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                      init="default-anew-2/model.pt", teacher="default-float-mean/model.pt",
+                      phases=(Phase(60, 144, 256, batch=1, frames=6, refine=True),)),
 }
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
 BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0.3},
@@ -182,13 +207,16 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "default-mean": {"default-2": 0.5, "default-3": 0.5},
           "default-float-mean": {"default-float": 0.7, "default-float-mean-1": 0.3},
           "default-mean-2": {"default-5": 0.5, "default-6": 0.5},
+          "default-mean-3": {"default-8": 0.5, "default-9": 0.5},
+          "default-mean-4": {"default-10": 0.75, "default-11": 0.25},
+          "default-mean-5": {"default-12": 0.5, "default-13": 0.5},
           "small-float-whole-mean": {"small-float-whole": 0.8, "small-float-portraits": 0.2},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
 # Networks that begin as a smaller one (`grow`): the smaller one, and their architecture.
 GROWN = {"default-float-grown": ("small-float-whole-mean", "default"), "default-grown": ("small", "default")}
 # Networks whose batch norms' statistics are taken anew (`recalibrate.py`), and the stage or mean they are.
-RECALIBRATED = {"default-anew": "default-mean-2"}
+RECALIBRATED = {"default-anew": "default-mean-2", "default-anew-2": "default-mean-5"}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
@@ -204,10 +232,13 @@ ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
                         PHOTOGRAPHED),
         "small-portraits-3": replace(PHOTOGRAPHED, procedural=0.6),
         **dict.fromkeys(("small-float-whole", "small-1", "small-2", "small", "default-float-1", "default-1",
-                         "default-2", "default-4", "default-anew"), FILMED_WHOLE),
+                         "default-2", "default-4", "default-anew", "default-anew-2"), FILMED_WHOLE),
         "default-float": replace(FILMED_WHOLE, hung=0.5),
-        **dict.fromkeys(("default-5", "default"), FURTHER_AWAY),
-        "default-6": replace(FURTHER_AWAY, procedural=0.4),
+        **dict.fromkeys(("default-5", "default-7", "default"), FURTHER_AWAY),
+        **dict.fromkeys(("default-6", "default-8"), replace(FURTHER_AWAY, procedural=0.4)),
+        "default-9": replace(FURTHER_AWAY, procedural=0.3, painted=0.3),
+        **dict.fromkeys(("default-10", "default-12", "default-13"), replace(FURTHER_AWAY, procedural=0.4, painted=0.3)),
+        "default-11": replace(FURTHER_AWAY, procedural=0.3, painted=0.2),
         "default-3": replace(FILMED_WHOLE, procedural=0.6),
         "small-3": replace(FILMED_WHOLE, procedural=0.65, whole=0.2),
         "small-5": replace(FILMED_WHOLE, procedural=0.8, painted=0.5),
@@ -223,13 +254,13 @@ STARTED_FROM = {
              "refiner's. What each stage did: weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
-    "default": "the mean of `default-5` and `default-6` (1,000 steps each, 0.75 h, seeds 193 and 194, the second "
-               "with 40 % procedural figures), with batch norms' statistics taken anew (`default-anew`, 60 batches);"
-               " both from `default-4`, the same at a constant rate (1,700 steps, 1.2 h, seed 192), and that from "
-               "the mean of `default-2`, shipped before, and `default-3`, which `small`, grown "
-               "(`bivm_ref/learn/grow.py`), became in 1,500 steps each, the first 700 in common. Its teacher is 0.7 "
-               "of `default-float` (2,000 steps, 1.2 h, seed 191) and 0.3 of what that began with; the phase below "
-               "is its refiner's. What each stage did: weights/training/README.md",
+    "default": "the mean of `default-12` and `default-13` (320 steps each, 0.23 h, seeds 205 and 206), with batch "
+               "norms' statistics taken anew (`default-anew-2`, 60 batches); both from 0.75 of `default-10` and 0.25 "
+               "of `default-11` (1,000 steps each, 0.7 h, seeds 203 and 204), those from the mean of `default-8` and "
+               "`default-9` (700 steps each at a constant rate, 0.6 h, seeds 201 and 202), and these from `default-7`, "
+               "shipped before, which `small`, grown (`bivm_ref/learn/grow.py`), became in 4,200 steps. Its teacher "
+               "is 0.7 of `default-float` (2,000 steps, 1.2 h, seed 191) and 0.3 of what that began with; the phase "
+               "below is its refiner's. What each stage did: weights/training/README.md",
 }
 # What the names of a run's files do not tell.
 FILES = {
@@ -240,5 +271,6 @@ FILES = {
     "default": "of the people 792 are 396 rendered ones (CC0, seeds 60-180, 2000-2063, 3000-3052, 3100-3242, "
                "4000-4014), twice each, 610 are cut-outs of photographs that come with web templates, 595 of which are "
                "filmed whole, too (`tools/photographs.py templates`), 27 nine of four more (`four`), three times each; "
-               "nobody is near on the photos (weights/training/README.md)",
+               "nobody is near on the photos; the scenes are rendered (seeds 10-89, 1000-1122 and, outdoors, "
+               "2000-2110; of the stages until `default-9` the first 80 alone; weights/training/README.md)",
 }
