@@ -94,7 +94,7 @@ def test_the_command(run, tmp_path, capfd):
 
 def test_the_tool_takes_them_from_a_mean(run, tmp_path, monkeypatch):
     path, _ = run
-    (name, of), = tool.RECALIBRATED.items()
+    *_, (name, of) = tool.RECALIBRATED.items()
     (tmp_path / "runs" / of).mkdir(parents=True)
     path.rename(tmp_path / "runs" / of / "model.pt")
     (tmp_path / "people").mkdir()
