@@ -18,6 +18,9 @@ def engine_options(p: argparse.ArgumentParser) -> None:
                    "measured per layer when the weights are loaded, see bivm-ref info")
     p.add_argument("--table-budget-mb", metavar="N", type=whole,
                    help="megabytes of memory that the kernels' tables may take in all")
+    p.add_argument("--settle", metavar="N", type=whole,
+                   help="show the network a clip's first frame N times before it counts: its memory begins empty; "
+                   "default: 0, and matte shows a single image 2 times")
     threads(p)
 
 

@@ -15,6 +15,7 @@ from .files import beside
 def matte(args) -> int:
     from .matte import load_engine
     from .matte import matte as run
+    from .settled import Settled
 
     _refuse_what_would_do_nothing(args)
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
@@ -24,9 +25,10 @@ def matte(args) -> int:
     if window is not None:
         from .live import live
 
-        report = live(args.input, engine, args.background, window)
+        report = live(args.input, Settled(engine, args.settle or 0), args.background, window)
     else:
-        report = run(args.input, output, engine, args.background, args.only, args.png, args.overwrite, progress=True)
+        report = run(args.input, output, engine, args.background, args.only, args.png, args.overwrite, progress=True,
+                     settle=args.settle)
     for warning in report.warnings:
         print(f"bivm-ref: warning: {warning}", file=sys.stderr)
     names = ", ".join(map(str, report.outputs)) or "a window"
@@ -105,6 +107,7 @@ def info(args) -> None:
 def evaluate(args) -> None:
     from . import evaluate as library
     from .matte import load_engine
+    from .settled import Settled
     from .video import IMAGE_SUFFIXES, ImageWriter, check_output
     from .worst import Worst
 
@@ -120,6 +123,7 @@ def evaluate(args) -> None:
             raise UserError(f"{args.worst}: --worst writes a picture; name a file that ends in .png or .jpg")
         check_output(args.worst, args.overwrite)
     engine = load_engine(args.engine, args.weights, args.size, args.threads, args.kernel, args.table_budget_mb)
+    engine = Settled(engine, args.settle or 0)
     worst = Worst() if args.worst is not None else None
     how = {"fast": args.fast, "progress": True, "variant": args.variant, "overlap": args.iou, "worst": worst}
     if args.procedural is not None:

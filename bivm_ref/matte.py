@@ -27,6 +27,7 @@ from .clips import composite
 from .errors import UserError
 from .images import read_image
 from .newest import newest
+from .settled import IMAGE_SHOWN, Settled
 from .video import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -83,7 +84,7 @@ def load_engine(kind: str = "packed", weights: str | Path | None = None, size: i
 
 
 def matte(source, out, engine, background: str | None = None, only: str | None = None,
-          png: bool | None = None, overwrite: bool = False, progress: bool = False,
+          png: bool | None = None, overwrite: bool = False, progress: bool = False, settle: int | None = None,
           on_frame: Callable | None = None, clock: Callable[[], float] = time.perf_counter) -> Report:
     """Matte a video, a folder of images, one image or a webcam into `out`.
 
@@ -93,6 +94,8 @@ def matte(source, out, engine, background: str | None = None, only: str | None =
     background  a colour ("white", "#00b140") or an image file, scaled to cover the frame and cropped;
                 None: green
     only        one product's name: write just that one
+    settle      how often the first frame is shown to the engine before it counts (`settled.py`); None: a single
+                image twice, a clip's never
     on_frame    called as on_frame(index, frame, alpha, products); alpha is (H, W) float32, products are
                 {name: uint8}
 
@@ -107,6 +110,7 @@ def matte(source, out, engine, background: str | None = None, only: str | None =
     _refuse_own_input(source, paths)
     backdrop = read_background(background or GREEN, reader.size) if "composite" in paths else None
     report, start = Report(), clock()
+    engine = Settled(engine, settle if settle is not None else IMAGE_SHOWN if reader.kind == "image" else 0)
     engine.reset()
     begun = at = None  # a clip's frames need no times
     bar = tqdm(total=reader.count, unit="frame", desc="matte", disable=None if progress else True)

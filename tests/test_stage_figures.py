@@ -82,6 +82,26 @@ def test_a_stretched_matte(monkeypatch):
             assert figures[:2] == pytest.approx([mad, mse], abs=0.06) and figures[3] == 0
 
 
+def test_a_settled_first_frame(monkeypatch):
+    """By a network whose error is 0.4 at first and half of that in each frame after: what is shown before is not
+    measured, and the truth stays with its frames."""
+    seen = []
+
+    def halving(model, clip):
+        seen.append(clip.frames[:, 0, 0, 0].tolist())
+        return np.stack([np.full((4, 4), 0.4 / 2**t, np.float32) for t in range(len(clip.frames))])
+
+    monkeypatch.setattr(tool, "predict", halving)
+    frames = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+    clip = tool.Clip("x", frames, np.zeros((3, 4, 4), np.float32), frames)
+    rows = tool.settled(KEPT / "small.pt", dict.fromkeys(tool.QUICK, [clip]))
+    assert list(rows) == [0, 1, 2, 3, 5]
+    for times, first, all_frames in ((0, 400, 233.3), (1, 200, 116.7), (2, 100, 58.3)):
+        for cell in rows[times]:
+            assert [float(figure) for figure in cell.split(", ")] == pytest.approx([first, all_frames], abs=0.06)
+    assert seen[len(tool.QUICK)] == [0, 0, 1, 2] and seen[-1] == [0] * 6 + [1, 2]
+
+
 def test_a_row_by_hand():
     assert tool.row("x", [(64.25, 0.8149), (12.0, float("nan"))]) == "| x | 64.2 (0.81) | 12.0 |"
 
@@ -90,6 +110,7 @@ def test_what_cannot_be_measured_is_said(monkeypatch, capfd, photographs):
     asked = ["--photographs", str(photographs)]
     for words, said in ((["quick", str(KEPT / "small.pt")], "quick needs --held-out ROOT, too"),
                         (["stretch", str(KEPT / "small.pt")], "stretch needs --held-out ROOT, too"),
+                        (["settle", str(KEPT / "small.pt")], "settle needs --held-out ROOT, too"),
                         (["engine", str(KEPT / "default-float.pt")], "default-float.pt: a float twin")):
         monkeypatch.setattr(sys, "argv", ["stage_figures", *words, *asked])
         with pytest.raises(SystemExit) as stopped:

@@ -4,12 +4,14 @@ bivm_ref/weights/training/README.md.
     python tools/stage_figures.py quick  --held-out ROOT --photographs HELD_OUT RUN/checkpoint.pt [FILE ...]
     python tools/stage_figures.py engine --photographs HELD_OUT RUN/model.pt [FILE ...]
     python tools/stage_figures.py stretch --held-out ROOT --photographs HELD_OUT FILE [FILE ...]
+    python tools/stage_figures.py settle --held-out ROOT --photographs HELD_OUT FILE [FILE ...]
 
 `quick` runs torch at 256x144, without the refiner, on a part of what README.md's tables measure: the first four frames
 of 24 rendered people and of the empty rooms, of 12 procedural clips, shots of the photographs that were kept out (54),
 and three samples; half a minute each. `engine` packs a student and measures it as it would be shipped, on all of the
 procedural clips, samples and photographs; "mean of three" is that by which `make_weights.py choose` ships. `stretch`
-asks whether mattes are too soft: MAD, MSE, Grad and dtSSD of `quick`'s mattes, stretched about one half.
+asks whether mattes are too soft: MAD, MSE, Grad and dtSSD of `quick`'s mattes, stretched about one half. `settle` asks
+what it is worth to show the first frame before it counts (bivm_ref/settled.py): MAD of first frames, and of all.
 ROOT holds stills/ and scenes/ of tools/people with the held-out numbers, HELD_OUT is one that tools/photographs.py
 fills. FILE is a checkpoint (its averaged weights count), a model.pt or a kept file. A cell is MAD (IoU).
 """
@@ -20,6 +22,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +47,7 @@ SHOTS, SHOT_FRAMES = 64, 2  # of the photographs that were kept out; those with 
 QUICK = ("people", "procedural", "empty", "38 photographs", "portrait", "astronaut", "rendered")
 ENGINE = ("32 procedural", "portrait", "astronaut", "procedural", "rendered", "mean of three", "38 photographs")
 STRETCHED, STRETCHES = ("people", "38 photographs", "portrait", "astronaut"), (1.0, 1.3, 2.0)
+SHOWN = (0, 1, 2, 3, 5)  # times that a first frame is shown before it counts
 CHOSEN_BY = ("portrait", "procedural", "rendered")  # of the samples
 Cell = tuple[float, float]  # MAD, IoU
 
@@ -111,6 +115,19 @@ def stretched(file: str, sets: dict[str, list[Clip]]) -> dict[float, list[str]]:
     return rows
 
 
+def settled(file: str, sets: dict[str, list[Clip]]) -> dict[int, list[str]]:
+    """For each of SHOWN the cells of QUICK, "MAD of first frames, MAD" each."""
+    model, rows = load_average(file), {times: [] for times in SHOWN}
+    for times, cells in rows.items():
+        for name in QUICK:
+            found = []
+            for clip in sets[name]:
+                mine = predict(model, replace(clip, frames=np.concatenate([clip.frames[:1]] * times + [clip.frames])))
+                found.append([metrics.mad(mine[times:][:count], clip.alpha[:count]) for count in (1, None)])
+            cells.append("{:.1f}, {:.1f}".format(*np.mean(found, axis=0)))
+    return rows
+
+
 def row(name: str, cells: list[Cell]) -> str:
     """A line of a table; nobody there (IoU NaN) is MAD alone."""
     return f"| {name} | " + " | ".join(f"{mad:.1f}" + ("" if np.isnan(iou) else f" ({iou:.2f})")
@@ -119,7 +136,7 @@ def row(name: str, cells: list[Cell]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("how", choices=("quick", "engine", "stretch"))
+    parser.add_argument("how", choices=("quick", "engine", "stretch", "settle"))
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--held-out", metavar="ROOT", type=Path)
     parser.add_argument("--photographs", metavar="HELD_OUT", type=Path, required=True)
@@ -131,12 +148,12 @@ def main() -> None:
         if not load_average(file).binary and args.how == "engine":
             raise UserError(f"{file}: a float twin, which the engine does not run; measure it with quick")
     sets = {} if args.how == "engine" else quick_clips(args.held_out, args.photographs)
-    head = {"quick": QUICK, "engine": ENGINE, "stretch": ("k", *STRETCHED)}[args.how]
+    head = {"quick": QUICK, "engine": ENGINE, "stretch": ("k", *STRETCHED), "settle": ("shown", *QUICK)}[args.how]
     print("| file | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
     for file in args.files:
-        if args.how == "stretch":
-            for k, cells in stretched(file, sets).items():
-                print("| " + " | ".join([file, str(k), *cells]) + " |", flush=True)
+        if args.how in ("stretch", "settle"):
+            for value, cells in (stretched if args.how == "stretch" else settled)(file, sets).items():
+                print("| " + " | ".join([file, str(value), *cells]) + " |", flush=True)
         else:
             print(row(file, quick(file, sets) if sets else engine(file, args.photographs)), flush=True)
 
