@@ -35,6 +35,8 @@ def test_quick_of_nobody(tmp_path, photographs, monkeypatch):
     assert [len(sets[name]) for name in ("people", "procedural", "empty", "portrait")] == [1, 12, 1, 1]
     assert 1 <= len(sets["38 photographs"]) <= 6 and all(clip.alpha.shape == (2, 144, 256)
                                                          for clip in sets["38 photographs"])
+    wider = tool.quick_clips(tmp_path, photographs, 320)
+    assert {clip.alpha.shape[1:] for clips in wider.values() for clip in clips} == {(180, 320)}
     monkeypatch.setattr(tool, "predict", lambda model, clip: np.zeros_like(clip.alpha))
     cells = dict(zip(tool.QUICK, tool.quick(KEPT / "small.pt", sets), strict=True))
     for name, clips in sets.items():
@@ -111,6 +113,7 @@ def test_what_cannot_be_measured_is_said(monkeypatch, capfd, photographs):
     for words, said in ((["quick", str(KEPT / "small.pt")], "quick needs --held-out ROOT, too"),
                         (["stretch", str(KEPT / "small.pt")], "stretch needs --held-out ROOT, too"),
                         (["settle", str(KEPT / "small.pt")], "settle needs --held-out ROOT, too"),
+                        (["quick", str(KEPT / "small.pt"), "--width", "300"], "--width 300: frames are 16:9"),
                         (["engine", str(KEPT / "default-float.pt")], "default-float.pt: a float twin")):
         monkeypatch.setattr(sys, "argv", ["stage_figures", *words, *asked])
         with pytest.raises(SystemExit) as stopped:

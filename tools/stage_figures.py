@@ -6,14 +6,15 @@ bivm_ref/weights/training/README.md.
     python tools/stage_figures.py stretch --held-out ROOT --photographs HELD_OUT FILE [FILE ...]
     python tools/stage_figures.py settle --held-out ROOT --photographs HELD_OUT FILE [FILE ...]
 
-`quick` runs torch at 256x144, without the refiner, on a part of what README.md's tables measure: the first four frames
-of 24 rendered people and of the empty rooms, of 12 procedural clips, shots of the photographs that were kept out (54),
-and three samples; half a minute each. `engine` packs a student and measures it as it would be shipped, on all of the
-procedural clips, samples and photographs; "mean of three" is that by which `make_weights.py choose` ships. `stretch`
-asks whether mattes are too soft: MAD, MSE, Grad and dtSSD of `quick`'s mattes, stretched about one half. `settle` asks
-what it is worth to show the first frame before it counts (bivm_ref/settled.py): MAD of first frames, and of all.
-ROOT holds stills/ and scenes/ of tools/people with the held-out numbers, HELD_OUT is one that tools/photographs.py
-fills. FILE is a checkpoint (its averaged weights count), a model.pt or a kept file. A cell is MAD (IoU).
+`quick` runs torch at 256x144 (--width: another size), without the refiner, on a part of what README.md's tables
+measure: the first four frames of 24 rendered people and of the empty rooms, of 12 procedural clips, shots of the
+photographs that were kept out (54), and three samples; half a minute each. `engine` packs a student and measures it as
+it would be shipped, on all of the procedural clips, samples and photographs; "mean of three" is that by which
+`make_weights.py choose` ships. `stretch` asks whether mattes are too soft: MAD, MSE, Grad and dtSSD of `quick`'s
+mattes, stretched about one half. `settle` asks what it is worth to show the first frame before it counts
+(bivm_ref/settled.py): MAD of first frames, and of all. ROOT holds stills/ and scenes/ of tools/people with the
+held-out numbers, HELD_OUT is one that tools/photographs.py fills. FILE is a checkpoint (its averaged weights count), a
+model.pt or a kept file. A cell is MAD (IoU).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from bivm_ref.reporting import run_and_report
 from bivm_ref.takes import Odds, Takes
 
 SAMPLES = Path(__file__).resolve().parent.parent / "data_samples"
-FRAMES, HEIGHT, WIDTH = 4, 144, 256
+FRAMES, WIDTH = 4, 256  # frames are 16:9
 PROCEDURAL = 32
 SHOTS, SHOT_FRAMES = 64, 2  # of the photographs that were kept out; those with a cut in them are dropped
 QUICK = ("people", "procedural", "empty", "38 photographs", "portrait", "astronaut", "rendered")
@@ -52,21 +53,22 @@ CHOSEN_BY = ("portrait", "procedural", "rendered")  # of the samples
 Cell = tuple[float, float]  # MAD, IoU
 
 
-def quick_clips(held_out: Path, photographs: Path) -> dict[str, list[Clip]]:
-    """The clips of each column of QUICK."""
-    clips = list(held_out_people.held_out_clips(held_out / "stills", held_out / "scenes", FRAMES, HEIGHT, WIDTH))
+def quick_clips(held_out: Path, photographs: Path, width: int = WIDTH) -> dict[str, list[Clip]]:
+    """The clips of each column of QUICK, `width` pixels wide."""
+    height = width * 9 // 16
+    clips = list(held_out_people.held_out_clips(held_out / "stills", held_out / "scenes", FRAMES, height, width))
     people = [clip for clip in clips if clip.name.startswith("people/")]
     sets = {"people": people[::5][:12] + people[2::5][:12],
-            "procedural": [procedural_clip(ground.HELD_OUT_SEED + i, FRAMES, HEIGHT, WIDTH) for i in range(12)],
+            "procedural": [procedural_clip(ground.HELD_OUT_SEED + i, FRAMES, height, width) for i in range(12)],
             "empty": [clip for clip in clips if clip.name.startswith("empty/")],
-            "38 photographs": list(shots(photographs))}
-    return {**sets, **{name: [reduced(SAMPLES / name, WIDTH, HEIGHT)] for name in QUICK if name not in sets}}
+            "38 photographs": list(shots(photographs, height, width))}
+    return {**sets, **{name: [reduced(SAMPLES / name, width, height)] for name in QUICK if name not in sets}}
 
 
-def shots(photographs: Path) -> Iterator[Clip]:
+def shots(photographs: Path, height: int, width: int) -> Iterator[Clip]:
     """Shots of whole photographs, framed as in training, without its damage."""
     takes = Takes(whole=photographs, odds=Odds(whole=1))
-    made = (takes.clip(seed, SHOT_FRAMES, HEIGHT, WIDTH, filmed=False) for seed in range(SHOTS))
+    made = (takes.clip(seed, SHOT_FRAMES, height, width, filmed=False) for seed in range(SHOTS))
     yield from (clip for clip in made if "|" not in clip.name)
 
 
@@ -140,14 +142,17 @@ def main() -> None:
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--held-out", metavar="ROOT", type=Path)
     parser.add_argument("--photographs", metavar="HELD_OUT", type=Path, required=True)
+    parser.add_argument("--width", metavar="N", type=int, default=WIDTH, help="of what torch is run on (256)")
     args = parser.parse_args()
+    if args.width < 32 or args.width % 16:
+        parser.error(f"--width {args.width}: frames are 16:9; give a multiple of 16, at least 32")
     if args.how != "engine" and args.held_out is None:
         parser.error(f"{args.how} needs --held-out ROOT, too")
     torch.set_num_threads(1)
     for file in args.files:  # what is missing is said before minutes of work
         if not load_average(file).binary and args.how == "engine":
             raise UserError(f"{file}: a float twin, which the engine does not run; measure it with quick")
-    sets = {} if args.how == "engine" else quick_clips(args.held_out, args.photographs)
+    sets = {} if args.how == "engine" else quick_clips(args.held_out, args.photographs, args.width)
     head = {"quick": QUICK, "engine": ENGINE, "stretch": ("k", *STRETCHED), "settle": ("shown", *QUICK)}[args.how]
     print("| file | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
     for file in args.files:
