@@ -35,8 +35,10 @@ RESULTS = ROOT / "data_samples" / "results"
 FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
-    "default": ("`default`: the third row, trained on with more rendered places", "packed", "default.safetensors"),
+    "default": ("`default`: the third row, trained on, and working at 320x180", "packed", "default.safetensors"),
     "default-float": ("its float twin, grown out of the teacher of `small`", "torch", "training/default-float.pt"),
+    "default-14": ("shipped before: the next row, trained on with more rendered places", "packed",
+                   "training/default-14.safetensors"),
     "default-7": ("shipped before: the next row, trained on", "packed", "training/default-7.safetensors"),
     "default-2": ("shipped before, grown out of `small`", "packed", "training/default-2.safetensors"),
     "small": ("`small`", "packed", "small.safetensors"),

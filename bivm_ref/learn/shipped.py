@@ -191,10 +191,35 @@ RECIPES = {
     "default-13": Recipe(arch="default", bf16=True, seed=206, source="takes", lr=1e-3, decay=1.0, mimic=Mimicking(),
                          init="default-mean-4/model.pt", teacher="default-float-mean/model.pt",
                          phases=(Phase(320, 144, 256, frames=2),)),
-    # Their mean, with statistics of its own, whose refiner alone is trained here, on six frames of 512x288 at a time.
-    "default": Recipe(arch="default", bf16=True, seed=207, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                      init="default-anew-2/model.pt", teacher="default-float-mean/model.pt",
-                      phases=(Phase(60, 144, 256, batch=1, frames=6, refine=True),)),
+    # Their mean, with statistics of its own, whose refiner alone was trained here, on six frames of 512x288 at a time.
+    "default-14": Recipe(arch="default", bf16=True, seed=207, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-anew-2/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(60, 144, 256, batch=1, frames=6, refine=True),)),
+    # Shipped for some hours, too. On from there, side by side; stopped at step 400, at 0.6 of their first rate.
+    "default-15": Recipe(arch="default", bf16=True, seed=211, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-14/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(1050, 144, 256, frames=2),)),
+    "default-16": Recipe(arch="default", bf16=True, seed=212, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-14/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(1050, 144, 256, frames=2),)),
+    # From their mean, side by side again, on larger frames.
+    "default-17": Recipe(arch="default", bf16=True, seed=213, source="takes", lr=1.2e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-6/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(800, 180, 320, frames=2),)),
+    "default-18": Recipe(arch="default", bf16=True, seed=214, source="takes", lr=1.2e-3, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-6/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(800, 180, 320, frames=2),)),
+    # Half of these, half of `default-14`, and a short finish from there, side by side.
+    "default-19": Recipe(arch="default", bf16=True, seed=216, source="takes", lr=8e-4, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-8/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(200, 180, 320, frames=2),)),
+    "default-20": Recipe(arch="default", bf16=True, seed=217, source="takes", lr=8e-4, decay=1.0, mimic=Mimicking(),
+                         init="default-mean-8/model.pt", teacher="default-float-mean/model.pt",
+                         phases=(Phase(200, 180, 320, frames=2),)),
+    # Half of these, half of `default-14` once more; the refiner alone is trained here, on six frames of 640x360.
+    "default": Recipe(arch="default", bf16=True, seed=215, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                      init="default-mean-10/model.pt", teacher="default-float-mean/model.pt",
+                      phases=(Phase(60, 180, 320, batch=1, frames=6, refine=True),)),
 }
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
 BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0.3},
@@ -210,13 +235,19 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "default-mean-3": {"default-8": 0.5, "default-9": 0.5},
           "default-mean-4": {"default-10": 0.75, "default-11": 0.25},
           "default-mean-5": {"default-12": 0.5, "default-13": 0.5},
+          "default-mean-6": {"default-15": 0.5, "default-16": 0.5},
+          "default-mean-7": {"default-17": 0.5, "default-18": 0.5},
+          "default-mean-8": {"default-17": 0.25, "default-18": 0.25, "default-14": 0.5},
+          "default-mean-9": {"default-19": 0.5, "default-20": 0.5},
+          "default-mean-10": {"default-19": 0.25, "default-20": 0.25, "default-14": 0.5},
           "small-float-whole-mean": {"small-float-whole": 0.8, "small-float-portraits": 0.2},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
 # Networks that begin as a smaller one (`grow`): the smaller one, and their architecture.
 GROWN = {"default-float-grown": ("small-float-whole-mean", "default"), "default-grown": ("small", "default")}
 # Networks whose batch norms' statistics are taken anew (`recalibrate.py`), and the stage or mean they are.
-RECALIBRATED = {"default-anew": "default-mean-2", "default-anew-2": "default-mean-5"}
+RECALIBRATED = {"default-anew": "default-mean-2", "default-anew-2": "default-mean-5",
+                "default-anew-3": "default-mean-7", "default-anew-4": "default-mean-9"}
 # What takes were before there was cloth; a shot drew fewer numbers then, so the clips are like those, not the same.
 BEFORE_CLOTH = Odds(procedural=0.2, painted=0.15, dressed=0, hung=0, hatted=0, gathered=0)
 BEFORE_HATS = Odds(hung=0.2, hatted=0, gathered=0)
@@ -232,12 +263,16 @@ ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
                         PHOTOGRAPHED),
         "small-portraits-3": replace(PHOTOGRAPHED, procedural=0.6),
         **dict.fromkeys(("small-float-whole", "small-1", "small-2", "small", "default-float-1", "default-1",
-                         "default-2", "default-4", "default-anew", "default-anew-2"), FILMED_WHOLE),
+                         "default-2", "default-4", "default-anew", "default-anew-2", "default-anew-3",
+                         "default-anew-4"),
+                        FILMED_WHOLE),
         "default-float": replace(FILMED_WHOLE, hung=0.5),
-        **dict.fromkeys(("default-5", "default-7", "default"), FURTHER_AWAY),
+        **dict.fromkeys(("default-5", "default-7", "default-14", "default"), FURTHER_AWAY),
         **dict.fromkeys(("default-6", "default-8"), replace(FURTHER_AWAY, procedural=0.4)),
-        "default-9": replace(FURTHER_AWAY, procedural=0.3, painted=0.3),
-        **dict.fromkeys(("default-10", "default-12", "default-13"), replace(FURTHER_AWAY, procedural=0.4, painted=0.3)),
+        **dict.fromkeys(("default-9", "default-16", "default-18", "default-20"),
+                        replace(FURTHER_AWAY, procedural=0.3, painted=0.3)),
+        **dict.fromkeys(("default-10", "default-12", "default-13", "default-15", "default-17", "default-19"),
+                        replace(FURTHER_AWAY, procedural=0.4, painted=0.3)),
         "default-11": replace(FURTHER_AWAY, procedural=0.3, painted=0.2),
         "default-3": replace(FILMED_WHOLE, procedural=0.6),
         "small-3": replace(FILMED_WHOLE, procedural=0.65, whole=0.2),
@@ -254,13 +289,14 @@ STARTED_FROM = {
              "refiner's. What each stage did: weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
-    "default": "the mean of `default-12` and `default-13` (320 steps each, 0.23 h, seeds 205 and 206), with batch "
-               "norms' statistics taken anew (`default-anew-2`, 60 batches); both from 0.75 of `default-10` and 0.25 "
-               "of `default-11` (1,000 steps each, 0.7 h, seeds 203 and 204), those from the mean of `default-8` and "
-               "`default-9` (700 steps each at a constant rate, 0.6 h, seeds 201 and 202), and these from `default-7`, "
-               "shipped before, which `small`, grown (`bivm_ref/learn/grow.py`), became in 4,200 steps. Its teacher "
-               "is 0.7 of `default-float` (2,000 steps, 1.2 h, seed 191) and 0.3 of what that began with; the phase "
-               "below is its refiner's. What each stage did: weights/training/README.md",
+    "default": "half of `default-14`, shipped before, and a quarter each of `default-19` and `default-20` (200 steps "
+               "each at 320x180, 0.23 h, seeds 216 and 217); both from such a mean of `default-14`, `default-17` and "
+               "`default-18` (800 steps each at 320x180, 0.95 h, seeds 213 and 214), these from the mean of "
+               "`default-15` and `default-16` (400 steps each at 256x144, 0.33 h, seeds 211 and 212), and those from "
+               "`default-14`, which `small`, grown (`bivm_ref/learn/grow.py`), became in 6,200 steps. Of the "
+               "students' figures 30 or 40 % were procedural, of their backdrops 30 % painted; the odds above are the "
+               "refiner's, as is the phase below. Their teacher is 0.7 of `default-float` (2,000 steps, 1.2 h, seed "
+               "191) and 0.3 of what that began with. What each stage did: weights/training/README.md",
 }
 # What the names of a run's files do not tell.
 FILES = {
