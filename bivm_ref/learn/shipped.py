@@ -22,6 +22,8 @@ FILMED = ("takes (`bivm_ref/takes.py`) of procedural figures (80 %) and CC0 rend
           "textures and 80 rendered scenes (seeds 10-89); no photograph at all")
 
 REFINE = Phase(120, 144, 256, batch=1, frames=2, refine=True)
+SIZES = (Phase(60, 180, 320, frames=2), Phase(30, 144, 256, frames=2), Phase(30, 216, 384, frames=2))
+IN_TURN = (*SIZES * 5, Phase(120, 180, 320, frames=2))
 RECIPES = {
     "small-float": Recipe(arch="small", method="float", bf16=True, seed=71, mix=(0.7, 0.3), decay=0.6,
                           phases=(Phase(1100, 96, 160), Phase(220, 144, 256), Phase(2000, 144, 256, frames=2))),
@@ -155,70 +157,78 @@ RECIPES = {
                                 Phase(40, 144, 256, batch=1, frames=2, refine=True))),
     # On from there: the twin, and meanwhile a student from the mean of those two, of which 1,700 steps were done; then
     # two stages of that student side by side, with the new twin's mean for a teacher.
-    "default-float": Recipe(arch="default", method="float", bf16=True, seed=191, source="takes", lr=1.2e-3, decay=0.7,
+    "default-float-2": Recipe(arch="default", method="float", bf16=True, seed=191, source="takes", lr=1.2e-3, decay=0.7,
                             init="default-float-mean-1/model.pt", phases=(Phase(2000, 144, 256, frames=2),)),
     "default-4": Recipe(arch="default", bf16=True, seed=192, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
                         init="default-mean/model.pt", teacher="default-float-mean-1/model.pt",
                         phases=(Phase(4000, 144, 256, frames=2),)),
     "default-5": Recipe(arch="default", bf16=True, seed=193, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                        init="default-4/checkpoint.pt", teacher="default-float-mean/model.pt",
+                        init="default-4/checkpoint.pt", teacher="default-float-mean-2/model.pt",
                         phases=(Phase(1000, 144, 256, frames=2),)),
     "default-6": Recipe(arch="default", bf16=True, seed=194, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                        init="default-4/checkpoint.pt", teacher="default-float-mean/model.pt",
+                        init="default-4/checkpoint.pt", teacher="default-float-mean-2/model.pt",
                         phases=(Phase(1000, 144, 256, frames=2),)),
     # The mean of these two, with statistics of its own (see RECALIBRATED), whose refiner alone was trained here.
     "default-7": Recipe(arch="default", bf16=True, seed=195, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                        init="default-anew/model.pt", teacher="default-float-mean/model.pt",
+                        init="default-anew/model.pt", teacher="default-float-mean-2/model.pt",
                         phases=(Phase(60, 144, 256, batch=1, frames=2, refine=True),)),
     # Shipped for some hours of 30 November 2026, too. On from there, two at a constant rate, 700 steps each.
     "default-8": Recipe(arch="default", bf16=True, seed=201, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
-                        init="default-7/model.pt", teacher="default-float-mean/model.pt",
+                        init="default-7/model.pt", teacher="default-float-mean-2/model.pt",
                         phases=(Phase(4000, 144, 256, frames=2),)),
     "default-9": Recipe(arch="default", bf16=True, seed=202, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
-                        init="default-7/model.pt", teacher="default-float-mean/model.pt",
+                        init="default-7/model.pt", teacher="default-float-mean-2/model.pt",
                         phases=(Phase(4000, 144, 256, frames=2),)),
     # From their mean, again two side by side, at a falling rate; one of them ends on longer clips.
     "default-10": Recipe(arch="default", bf16=True, seed=203, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-3/model.pt", teacher="default-float-mean/model.pt",
+                         init="default-mean-3/model.pt", teacher="default-float-mean-2/model.pt",
                          phases=(Phase(1000, 144, 256, frames=2),)),
     "default-11": Recipe(arch="default", bf16=True, seed=204, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-3/model.pt", teacher="default-float-mean/model.pt",
+                         init="default-mean-3/model.pt", teacher="default-float-mean-2/model.pt",
                          phases=(Phase(600, 144, 256, frames=2), Phase(400, 144, 256, batch=2, frames=4))),
     # A mean of these, mostly of the first, and a short finish from there, side by side again.
     "default-12": Recipe(arch="default", bf16=True, seed=205, source="takes", lr=1e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-4/model.pt", teacher="default-float-mean/model.pt",
+                         init="default-mean-4/model.pt", teacher="default-float-mean-2/model.pt",
                          phases=(Phase(320, 144, 256, frames=2),)),
     "default-13": Recipe(arch="default", bf16=True, seed=206, source="takes", lr=1e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-4/model.pt", teacher="default-float-mean/model.pt",
+                         init="default-mean-4/model.pt", teacher="default-float-mean-2/model.pt",
                          phases=(Phase(320, 144, 256, frames=2),)),
     # Their mean, with statistics of its own, whose refiner alone was trained here, on six frames of 512x288 at a time.
     "default-14": Recipe(arch="default", bf16=True, seed=207, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-anew-2/model.pt", teacher="default-float-mean/model.pt",
+                         init="default-anew-2/model.pt", teacher="default-float-mean-2/model.pt",
                          phases=(Phase(60, 144, 256, batch=1, frames=6, refine=True),)),
     # Shipped for some hours, too. On from there, side by side; stopped at step 400, at 0.6 of their first rate.
-    "default-15": Recipe(arch="default", bf16=True, seed=211, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-14/model.pt", teacher="default-float-mean/model.pt",
-                         phases=(Phase(1050, 144, 256, frames=2),)),
-    "default-16": Recipe(arch="default", bf16=True, seed=212, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-14/model.pt", teacher="default-float-mean/model.pt",
-                         phases=(Phase(1050, 144, 256, frames=2),)),
+    **{name: Recipe(arch="default", bf16=True, seed=seed, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                    init="default-14/model.pt", teacher="default-float-mean-2/model.pt",
+                    phases=(Phase(1050, 144, 256, frames=2),))
+       for name, seed in (("default-15", 211), ("default-16", 212))},
     # From their mean, side by side again, on larger frames.
-    "default-17": Recipe(arch="default", bf16=True, seed=213, source="takes", lr=1.2e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-6/model.pt", teacher="default-float-mean/model.pt",
-                         phases=(Phase(800, 180, 320, frames=2),)),
-    "default-18": Recipe(arch="default", bf16=True, seed=214, source="takes", lr=1.2e-3, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-6/model.pt", teacher="default-float-mean/model.pt",
-                         phases=(Phase(800, 180, 320, frames=2),)),
+    **{name: Recipe(arch="default", bf16=True, seed=seed, source="takes", lr=1.2e-3, decay=1.0, mimic=Mimicking(),
+                    init="default-mean-6/model.pt", teacher="default-float-mean-2/model.pt",
+                    phases=(Phase(800, 180, 320, frames=2),))
+       for name, seed in (("default-17", 213), ("default-18", 214))},
     # Half of these, half of `default-14`, and a short finish from there, side by side.
-    "default-19": Recipe(arch="default", bf16=True, seed=216, source="takes", lr=8e-4, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-8/model.pt", teacher="default-float-mean/model.pt",
-                         phases=(Phase(200, 180, 320, frames=2),)),
-    "default-20": Recipe(arch="default", bf16=True, seed=217, source="takes", lr=8e-4, decay=1.0, mimic=Mimicking(),
-                         init="default-mean-8/model.pt", teacher="default-float-mean/model.pt",
-                         phases=(Phase(200, 180, 320, frames=2),)),
+    **{name: Recipe(arch="default", bf16=True, seed=seed, source="takes", lr=8e-4, decay=1.0, mimic=Mimicking(),
+                    init="default-mean-8/model.pt", teacher="default-float-mean-2/model.pt",
+                    phases=(Phase(200, 180, 320, frames=2),))
+       for name, seed in (("default-19", 216), ("default-20", 217))},
     # Half of these, half of `default-14` once more; the refiner alone is trained here, on six frames of 640x360.
-    "default": Recipe(arch="default", bf16=True, seed=215, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
-                      init="default-mean-10/model.pt", teacher="default-float-mean/model.pt",
+    "default-21": Recipe(arch="default", bf16=True, seed=215, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                      init="default-mean-10/model.pt", teacher="default-float-mean-2/model.pt",
+                      phases=(Phase(60, 180, 320, batch=1, frames=6, refine=True),)),
+    # That one was shipped, too. On from there at sizes in turn: the twin, and meanwhile a student at a constant rate.
+    "default-float": Recipe(arch="default", method="float", bf16=True, seed=221, source="takes", lr=1.5e-3, decay=0.7,
+                            init="default-float-2/model.pt", phases=SIZES * 6),
+    # Of 2,400 steps 700 were done.
+    "default-22": Recipe(arch="default", bf16=True, seed=222, source="takes", lr=1.5e-3, decay=0.01, mimic=Mimicking(),
+                         init="default-21/model.pt", teacher="default-float-mean-2/model.pt", phases=SIZES * 20),
+    # From there two side by side at a falling rate, with the new twin for a teacher.
+    **{name: Recipe(arch="default", bf16=True, seed=seed, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                    init="default-22/checkpoint.pt", teacher="default-float-mean/model.pt", phases=IN_TURN)
+       for name, seed in (("default-23", 223), ("default-24", 224))},
+    # Half of these, half of `default-14` again; the refiner alone is trained here, on six frames of 640x360.
+    "default": Recipe(arch="default", bf16=True, seed=225, source="takes", lr=1.5e-3, decay=1.0, mimic=Mimicking(),
+                      init="default-mean-13/model.pt", teacher="default-float-mean/model.pt",
                       phases=(Phase(60, 180, 320, batch=1, frames=6, refine=True),)),
 }
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
@@ -230,7 +240,8 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "small-mean-2": {"small-5": 0.5, "small-3": 0.25, "small-4": 0.25},
           "default-float-mean-1": {"default-float-1": 0.7, "default-float-grown": 0.3},
           "default-mean": {"default-2": 0.5, "default-3": 0.5},
-          "default-float-mean": {"default-float": 0.7, "default-float-mean-1": 0.3},
+          "default-float-mean": {"default-float": 0.7, "default-float-2": 0.3},
+          "default-float-mean-2": {"default-float-2": 0.7, "default-float-mean-1": 0.3},
           "default-mean-2": {"default-5": 0.5, "default-6": 0.5},
           "default-mean-3": {"default-8": 0.5, "default-9": 0.5},
           "default-mean-4": {"default-10": 0.75, "default-11": 0.25},
@@ -240,6 +251,9 @@ BLENDS = {"small-float-start": {"small-float-cloth": 0.7, "small-float-takes": 0
           "default-mean-8": {"default-17": 0.25, "default-18": 0.25, "default-14": 0.5},
           "default-mean-9": {"default-19": 0.5, "default-20": 0.5},
           "default-mean-10": {"default-19": 0.25, "default-20": 0.25, "default-14": 0.5},
+          "default-mean-11": {"default-23": 0.5, "default-24": 0.5},
+          "default-mean-12": {"default-23": 0.25, "default-24": 0.25, "default-21": 0.5},
+          "default-mean-13": {"default-23": 0.25, "default-24": 0.25, "default-14": 0.5},
           "small-float-whole-mean": {"small-float-whole": 0.8, "small-float-portraits": 0.2},
           "small-photos-mean": {"small-photos-2": 0.5, "small-photos-3": 0.5},
           "small-photos": {"small-photos-4": 0.5, "small-photos-2": 0.25, "small-photos-3": 0.25}}
@@ -266,12 +280,15 @@ ODDS = {"small-takes": BEFORE_CLOTH, "small-float-takes": BEFORE_CLOTH,
                          "default-2", "default-4", "default-anew", "default-anew-2", "default-anew-3",
                          "default-anew-4"),
                         FILMED_WHOLE),
-        "default-float": replace(FILMED_WHOLE, hung=0.5),
-        **dict.fromkeys(("default-5", "default-7", "default-14", "default"), FURTHER_AWAY),
+        "default-float-2": replace(FILMED_WHOLE, hung=0.5),
+        **dict.fromkeys(("default-5", "default-7", "default-14", "default-21", "default"), FURTHER_AWAY),
+        **dict.fromkeys(("default-float", "default-22", "default-24"),
+                        replace(FURTHER_AWAY, procedural=0.3, painted=0.3, nearest=0.5)),
         **dict.fromkeys(("default-6", "default-8"), replace(FURTHER_AWAY, procedural=0.4)),
         **dict.fromkeys(("default-9", "default-16", "default-18", "default-20"),
                         replace(FURTHER_AWAY, procedural=0.3, painted=0.3)),
-        **dict.fromkeys(("default-10", "default-12", "default-13", "default-15", "default-17", "default-19"),
+        **dict.fromkeys(("default-10", "default-12", "default-13", "default-15", "default-17", "default-19",
+                         "default-23"),
                         replace(FURTHER_AWAY, procedural=0.4, painted=0.3)),
         "default-11": replace(FURTHER_AWAY, procedural=0.3, painted=0.2),
         "default-3": replace(FILMED_WHOLE, procedural=0.6),
@@ -289,14 +306,14 @@ STARTED_FROM = {
              "refiner's. What each stage did: weights/training/README.md",
     "small-float": "1,100 steps at 160x96 and 220 at 256x144 (0.6 h), all on wild clips; then 200 at 256x144 and "
                    "120 of the refiner (0.46 h)",
-    "default": "half of `default-14`, shipped before, and a quarter each of `default-19` and `default-20` (200 steps "
-               "each at 320x180, 0.23 h, seeds 216 and 217); both from such a mean of `default-14`, `default-17` and "
-               "`default-18` (800 steps each at 320x180, 0.95 h, seeds 213 and 214), these from the mean of "
-               "`default-15` and `default-16` (400 steps each at 256x144, 0.33 h, seeds 211 and 212), and those from "
-               "`default-14`, which `small`, grown (`bivm_ref/learn/grow.py`), became in 6,200 steps. Of the "
-               "students' figures 30 or 40 % were procedural, of their backdrops 30 % painted; the odds above are the "
-               "refiner's, as is the phase below. Their teacher is 0.7 of `default-float` (2,000 steps, 1.2 h, seed "
-               "191) and 0.3 of what that began with. What each stage did: weights/training/README.md",
+    "default": "half of `default-14`, shipped earlier, and a quarter each of `default-23` and `default-24` (720 steps "
+               "each at 320x180, 256x144 and 384x216 in turn, 0.8 h, seeds 223 and 224); both from `default-22`, the "
+               "same at a constant rate (700 steps, 0.76 h, seed 222), that from what was shipped before, and that "
+               "from `default-14` in 1,400 steps; `default-14` is what `small`, grown (`bivm_ref/learn/grow.py`), "
+               "became in 6,200. Of the students' figures 30 or 40 % were procedural, of their backdrops 30 % painted; "
+               "the odds above are the refiner's, as is the phase below. Their teacher is 0.7 of `default-float` (720 "
+               "steps at these sizes in turn, 0.57 h, seed 221) and 0.3 of what that began with. What each stage did: "
+               "weights/training/README.md",
 }
 # What the names of a run's files do not tell.
 FILES = {
