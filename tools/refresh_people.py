@@ -35,10 +35,12 @@ RESULTS = ROOT / "data_samples" / "results"
 FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
-    "default": ("`default`: half of it the fourth row, half of it that row, trained on", "packed",
+    "default": ("`default`: a mean of two students of the next row, and a fifth of the third row", "packed",
                 "default.safetensors"),
-    "default-float": ("its float twin, trained at three sizes in turn, at 320x180", "torch",
+    "default-float": ("its float twin and teacher, trained at three sizes in turn, at 320x180", "torch",
                       "training/default-float.pt"),
+    "default-25": ("shipped before: half of it the next row, trained on at three sizes, half of it the row after that",
+                   "packed", "training/default-25.safetensors"),
     "default-21": ("shipped before: the next row, trained on, the first to work at 320x180", "packed",
                    "training/default-21.safetensors"),
     "default-14": ("shipped before: the next row, trained on with more rendered places", "packed",
