@@ -212,9 +212,12 @@ def test_figures_on_photographs_alone_join_those_that_are_kept(photographs, monk
 
 # -- what the repository shows ------------------------------------------------------------------------------------
 
-def test_the_readme_shows_the_committed_figures_of_the_shipped_network():
-    networks, text = tool.read(), (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tool.readme(text, claims_data.people(tool.FILE)) == text and tool.MARKERS[0] in text
+def test_both_pages_show_the_committed_figures():
+    networks, pages = tool.read(), tool.pages(claims_data.people(tool.FILE))
+    assert set(networks) == set(tool.NETWORKS) > set(tool.IN_README)
+    for path, text in pages.items():
+        shown = path.read_text(encoding="utf-8")
+        assert text == shown and shown.count(tool.MARKERS[0]) == shown.count(tool.MARKERS[1]) == 1
     for name, record in networks.items():
         file = ROOT / "bivm_ref" / "weights" / record["file"]
         assert record["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest(), f"measure {name} again"

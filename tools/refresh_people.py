@@ -1,4 +1,4 @@
-"""How the networks do on people: the table in README.md, its data, and the picture of the worst frames.
+"""How the networks do on people: the tables in two READMEs, their data, and the picture of the worst frames.
 
     python tools/refresh_people.py measure --people PEOPLE --scenes SCENES --photographs HELD_OUT [NETWORK ...]
     python tools/refresh_people.py readme
@@ -7,7 +7,8 @@ PEOPLE and SCENES are folders that tools/people rendered, with its held-out numb
 one that tools/photographs.py fills. `measure` runs the named networks (all of NETWORKS without a name) on them and on
 the two photographs of data_samples, puts the figures into data_samples/results/people.json beside those that it holds,
 and for the shipped network draws worst_frames.jpg. With --photographs alone the other figures of a network stay.
-`readme` brings the table between its two markers up to date; a test holds it equal to the file.
+`readme` brings the tables between their two markers up to date: that of README.md, which has the networks of IN_README,
+and that of bivm_ref/weights/training/README.md, which has all. A test holds them equal to the file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -35,42 +37,45 @@ RESULTS = ROOT / "data_samples" / "results"
 FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
-    "default": ("`default`: a mean of two students of the next row, and a fifth of the third row", "packed",
+    "default": ("shipped: a mean of two students of `default-float` and a fifth of `default-25`", "packed",
                 "default.safetensors"),
-    "default-float": ("its float twin and teacher, trained at three sizes in turn, at 320x180", "torch",
+    "default-float": ("float: the twin and teacher of `default`", "torch",
                       "training/default-float.pt"),
-    "default-25": ("shipped before: half of it the next row, trained on at three sizes, half of it the row after that",
-                   "packed", "training/default-25.safetensors"),
-    "default-21": ("shipped before: the next row, trained on, the first to work at 320x180", "packed",
+    "default-25": ("shipped before: half of `default-21` trained on at three sizes, half `default-14`", "packed",
+                   "training/default-25.safetensors"),
+    "default-21": ("shipped before: `default-14` trained on, the first to work at 320×180", "packed",
                    "training/default-21.safetensors"),
-    "default-14": ("shipped before: the next row, trained on with more rendered places", "packed",
+    "default-14": ("shipped before: `default-7` trained on with more rendered places", "packed",
                    "training/default-14.safetensors"),
-    "default-7": ("shipped before: the next row, trained on", "packed", "training/default-7.safetensors"),
-    "default-2": ("shipped before, grown out of `small`", "packed", "training/default-2.safetensors"),
-    "small": ("`small`", "packed", "small.safetensors"),
-    "small-float-whole-mean": ("its teacher: 0.8 of the next one, 0.2 of the one with 120 photographs",
-                               "torch", "training/small-float-whole-mean.pt"),
-    "small-float-whole": ("a float twin trained with 611 photographs of people, filmed whole, too", "torch",
+    "default-7": ("shipped before: `default-2` trained on", "packed", "training/default-7.safetensors"),
+    "default-2": ("shipped before: grown out of `small`", "packed", "training/default-2.safetensors"),
+    "small": ("the smaller network, shipped before", "packed", "small.safetensors"),
+    "small-float-whole-mean": ("float: teacher of `small`; 0.8 `small-float-whole`, 0.2 `small-float-portraits`", "torch",
+                               "training/small-float-whole-mean.pt"),
+    "small-float-whole": ("float: trained with 611 photographs of people, filmed whole, too", "torch",
                           "training/small-float-whole.pt"),
-    "small-portraits": ("shipped before: 120 photographs of people", "packed", "training/small-portraits.safetensors"),
-    "small-float-mean": ("its teacher: a mean of the next one and the twin with cloth", "torch",
+    "small-portraits": ("shipped before: with 120 photographs of people", "packed",
+                        "training/small-portraits.safetensors"),
+    "small-float-mean": ("float: teacher of `small-portraits`; 0.7 of the next one, 0.3 `small-float-cloth`", "torch",
                          "training/small-float-mean.pt"),
-    "small-float-portraits": ("a float twin trained with 120 photographs of people", "torch",
+    "small-float-portraits": ("float: trained with 120 photographs of people", "torch",
                               "training/small-float-portraits.pt"),
-    "small-blend-2": ("shipped before that: four photographs of people", "packed",
+    "small-blend-2": ("shipped before: with four photographs of people", "packed",
                       "training/small-blend-2.safetensors"),
-    "small-float-blend": ("its teacher: the mean of the last three twins below", "torch",
+    "small-float-blend": ("float: teacher of `small-blend-2`; a mean of the last three of this table", "torch",
                           "training/small-float-blend.pt"),
-    "small-cloth-2": ("shipped before those; its teacher: the twin with cloth", "packed",
+    "small-cloth-2": ("shipped before: a student of `small-float-cloth`", "packed",
                       "training/small-cloth-2.safetensors"),
-    "small-mix": ("shipped at first: no teacher, no takes", "packed", "training/small-mix.safetensors"),
-    "small-float": ("the float twin of that one", "torch", "training/small-float.pt"),
-    "small-float-cloth": ("that twin, 400 steps on takes with cloth", "torch", "training/small-float-cloth.pt"),
-    "small-float-takes": ("that twin, 4,000 steps on takes before there was cloth", "torch",
+    "small-mix": ("shipped at first: no teacher, no filmed takes", "packed", "training/small-mix.safetensors"),
+    "small-float": ("float: the twin of `small-mix`", "torch", "training/small-float.pt"),
+    "small-float-cloth": ("float: `small-float` after 400 steps on takes with cloth", "torch",
+                          "training/small-float-cloth.pt"),
+    "small-float-takes": ("float: `small-float` after 4,000 steps on takes before there was cloth", "torch",
                           "training/small-float-takes.pt"),
-    "small-float-photos": ("that twin, after takes, cloth, hats, photographs", "torch",
+    "small-float-photos": ("float: `small-float` after takes, cloth, hats, photographs", "torch",
                            "training/small-float-photos.pt"),
 }
+IN_README = ("default", "default-float", "default-25", "small", "small-float-whole-mean", "small-mix", "small-float")
 WORKS_AT = {"default-float": 320}  # of what was trained at several sizes: that of most of its steps, and its student's
 SHIPPED = "default"
 MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")
@@ -107,26 +112,32 @@ def short(value: str | int | float | None) -> str | int | float | None:
     return None if np.isnan(value) else round(value, 3)
 
 
-def table(networks: dict[str, dict]) -> str:
-    """networks: of `claims_data.people`. A row for each: the two photographs one by one, means over the photographs
-    that were kept out, over the rendered people and over the empty rooms."""
-    lines = ["| network | portrait | astronaut | 38 photographs | 60 rendered people | Grad | dtSSD "
-             "| 10 empty rooms, mean alpha |", "|---|---|---|---|---|---|---|---|"]
-    for name, (what, _, _) in NETWORKS.items():
+def table(networks: dict[str, dict], names: Iterable[str]) -> str:
+    """networks: of `claims_data.people`; names: which of them, row after row. Of each the two photographs one by one,
+    means over the photographs that were kept out, over the rendered people and over the empty rooms."""
+    lines = ["| network | | portrait | astronaut | 38 photographs | 60 rendered people | Grad | dtSSD "
+             "| 10 empty rooms, mean alpha |", "|---|---|---|---|---|---|---|---|---|"]
+    for name in names:
         if name in networks:
             of, people = networks[name], networks[name]["people"]
             sets = [of[which] for which in (*PHOTOGRAPHS, "photograph", "people")]
             cells = [f"{row['MAD']:.0f} ({row['IoU']:.2f})" for row in sets]
             cells += [f"{people['Grad']:.1f}", f"{people['dtSSD']:.1f}", f"{of['empty']['MAD'] / 1e3:.3f}"]
-            lines.append(f"| {what} | " + " | ".join(cells) + " |")
+            lines.append(f"| `{name}` | {NETWORKS[name][0]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def readme(text: str, networks: dict[str, dict]) -> str:
-    """README.md's text with the table between its markers made anew."""
+def between_markers(text: str, new: str) -> str:
+    """A page's text with what stands between its two markers made anew."""
     head, _, rest = text.partition(MARKERS[0])
     _, _, tail = rest.partition(MARKERS[1])
-    return f"{head}{MARKERS[0]}\n{table(networks)}\n{MARKERS[1]}{tail}"
+    return f"{head}{MARKERS[0]}\n{new}\n{MARKERS[1]}{tail}"
+
+
+def pages(networks: dict[str, dict]) -> dict[Path, str]:
+    """The two pages that hold a table -> their text with the table made anew."""
+    return {path: between_markers(path.read_text(encoding="utf-8"), table(networks, names))
+            for path, names in ((ROOT / "README.md", IN_README), (WEIGHTS / "training" / "README.md", NETWORKS))}
 
 
 def read() -> dict[str, dict]:
@@ -159,8 +170,8 @@ def main() -> None:
             if worst is not None:
                 with ImageWriter(PICTURE) as writer:
                     writer.write(worst.sheet())
-    path = ROOT / "README.md"
-    path.write_text(readme(path.read_text(encoding="utf-8"), claims_data.people(FILE)), encoding="utf-8")
+    for path, text in pages(claims_data.people(FILE)).items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
