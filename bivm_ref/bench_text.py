@@ -40,6 +40,8 @@ def machine_lines(report: dict) -> list[str]:
              f"{before['date']}"]
     notes = [f"{label} {before[key]}" for key, label in (("governor", "governor"), ("throttling", "throttling"))
              if before[key]]
+    if after["throttling"] and after["throttling"] != before["throttling"]:
+        notes.append(f"after: throttling {after['throttling']}")
     if after["celsius"]:
         notes.append(f"{max(after['celsius'].values()):.0f} degrees C after")
     if (busy := busy_cores(report)) is not None:

@@ -253,7 +253,7 @@ def _information(commands) -> None:
                  "bivm-ref compare --arms float,bnn,reactnet,no-mimicking,bivm --out runs/compare\n"
                  "bivm-ref information --runs runs/compare")
     p.add_argument("--runs", metavar="DIR", help="a folder that `bivm-ref compare` wrote, for the encoder's study; "
-                   "default: the shipped network and its float twin alone")
+                   "default: `small` and the comparison's float twin alone")
     p.add_argument("--studies", metavar="A,B", help="some of them only (sheet,encoder,decoder)")
     p.add_argument("--clips", metavar="N", type=positive, help="held-out clips instead of each study's own number")
     p.add_argument("--out", metavar="DIR", help="where to write (data_samples/results; --quick: outputs/information)")

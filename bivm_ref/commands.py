@@ -96,7 +96,8 @@ def info(args) -> None:
         print(f"{row['layer']:<{wide}}  {row['shape']:<{shape}}  {row['kind']:<6}  {row['bytes']:>7,}  "
               f"{row['operations']:>11,}  {row['kernel'] or '-':<6}  {row['table_bytes']:>9,}  "
               f"{row['chosen'] or row['why']}")
-    print("\nbytes: stored weights; operations: multiply-accumulates of a 512x288 frame, all of it active\n"
+    print("\nbytes: stored weights; operations: multiply-accumulates of a 512x288 frame, "
+          f"{f'seen at {net.size} pixels, ' if net.size else ''}all of it active\n"
           "kernel: what is fastest here, by the times behind it, within the budget; table: bytes of memory it takes")
     for key, record in records.items():
         print(f"\n{key}:" + (" none" if not record else ""))

@@ -106,9 +106,9 @@ def _torch() -> Check:
 
 
 def _simd() -> Check:
-    from numpy._core._multiarray_umath import __cpu_baseline__, __cpu_dispatch__, __cpu_features__
+    from . import machine
 
-    on = [name for name in [*__cpu_baseline__, *__cpu_dispatch__] if __cpu_features__.get(name)]
+    on = machine.simd() or []
     return Check("NumPy SIMD", bool(on), " ".join(on) or "none", "the engine works, slowly", required=False)
 
 
@@ -173,10 +173,12 @@ def _frame_time(threads: int) -> Check:
     from .packed import PackedBiVM
 
     frame = np.random.default_rng(0).integers(0, 256, (*FRAME, 3), dtype=np.uint8)
-    net = PackedBiVM.load(threads=threads)
+    net = PackedBiVM.load(threads=threads, dense=True)  # noise has no boundary: masked, it would be the cheapest frame
     net.step(frame)
-    start = time.perf_counter()
-    net.step(frame)
-    seconds = time.perf_counter() - start
-    return Check("frame time", True, f"{1e3 * seconds:.0f} ms for {FRAME[1]}x{FRAME[0]} pixels of noise, the "
-                 f"costliest frame, {threads} thread{'s' if threads > 1 else ''}")
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        net.step(frame)
+        seconds.append(time.perf_counter() - start)
+    return Check("frame time", True, f"{1e3 * min(seconds):.0f} ms for {FRAME[1]}x{FRAME[0]} pixels, every position "
+                 f"computed, {threads} thread{'s' if threads > 1 else ''}; the least of {len(seconds)}")

@@ -148,7 +148,7 @@ def _rgb_frames(container, name, warnings):
         matrix = {"src_colorspace": "itu709", "dst_colorspace": "itu601"} if frame.colorspace == BT709 else {}
         array = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], **matrix)
         if frame.pts is not None:
-            shown = (getattr(frame, "duration", 0) or 0) * stream.time_base  # PyAV tells since version 15
+            shown = (frame.duration or 0) * stream.time_base
             end = frame.pts * stream.time_base + (shown or step)
         yield _upright(array, turned)
         kept += 1

@@ -20,14 +20,14 @@ from bivm_ref.learn.store import load_model
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "weights" / "training"
-SHIPPED = {"float": WEIGHTS / "small-float.pt", "bivm": WEIGHTS / "small.pt"}
+KEPT = {"float": WEIGHTS / "small-float.pt", "bivm": WEIGHTS / "small.pt"}
 RESULTS = ROOT.parent / "data_samples" / "results"
 STUDIES = ("sheet", "encoder", "decoder")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: which studies, the folder of a comparison's runs (None: the shipped networks), where to write;
+    """What is asked for: which studies, the folder of a comparison's runs (None: `KEPT`), where to write;
     clips: how many instead of each study's own number."""
 
     out: Path
@@ -54,7 +54,7 @@ def run(request: Request) -> dict[str, dict]:
     check(request.studies, request.clips)
     torch.set_num_threads(max(1, min(2, torch.get_num_threads())))  # small matrices: more threads only wait
     networks = study_encoder.find_runs(request.runs) if request.runs else {
-        arm: {0: path} for arm, path in SHIPPED.items()}
+        arm: {0: path} for arm, path in KEPT.items()}
     makers = {"sheet": _sheet, "encoder": _encoder, "decoder": _decoder}
     sections: dict[str, dict] = {}
     for name in request.studies:
@@ -107,7 +107,7 @@ def _encoder(request: Request, networks: study_encoder.Networks, tick) -> dict:
 
 
 def _decoder(request: Request, networks, tick) -> dict:
-    path = SHIPPED["bivm"]
+    path = KEPT["bivm"]
     height, width = study_encoder.frame_size(path)
     options = study_decoder.Options(height=height, width=width)
     options = options.quick() if request.quick else options

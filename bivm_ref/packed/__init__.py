@@ -1,4 +1,4 @@
-"""The engine: a trained BiVM on packed bits, in NumPy alone.
+"""The engine: a trained BiVM on packed bits, in NumPy. (Pillow reduces frames, safetensors reads the file.)
 
 In the order in which a frame meets them, one idea to a file:
 
@@ -10,6 +10,7 @@ In the order in which a frame meets them, one idea to a file:
     tune        which kernel each layer uses, measured at load
     ops         the float layers in between, in torch's order of operations
     run         strips, threads, memory that is kept from frame to frame
+    memory, team, clock    aligned arrays, who computes which rows, and time by the part of the network
     layers, decoder, heads, refiner    the network's parts; network puts them together
     weights     the file
     trace       one frame watched on its way, every map and every whole number

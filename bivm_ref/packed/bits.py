@@ -91,7 +91,7 @@ def popcount(packed: np.ndarray) -> np.ndarray:
 
 
 def xnor_dot(a: np.ndarray, w: np.ndarray, n: int) -> np.ndarray:
-    """n - 2 * popcount(a XOR w): the dot product of n signs, a and w (..., n/8) uint8 -> (...) int64.
+    """n - 2 * popcount(a XOR w): the dot product of n signs, a and w (..., ceil(n/8)) uint8 -> (...) int64.
 
     Bits beyond n must be equal in both (0, say); then they differ nowhere and count nothing.
     """

@@ -35,7 +35,7 @@ _memory = threading.local()
 def scratch(name: str, shape: tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
     """An uninitialised array that the next call with the same name (in this thread) overwrites.
 
-    Fresh memory costs a page fault per 4 KiB, which is slower than the additions that fill it.
+    Fresh memory costs a page fault for every 4 or 16 KiB, which is slower than the additions that fill it.
     """
     buffers = _memory.__dict__
     need = math.prod(shape) * np.dtype(dtype).itemsize

@@ -1,4 +1,4 @@
-"""PackedBiVM: a trained network in NumPy, frame by frame, equal to `net.BiVM` bit for bit up to the heads.
+"""PackedBiVM: a trained network in NumPy, frame by frame, equal to `net.BiVM` bit for bit up to the refiner.
 
     from bivm_ref.packed import PackedBiVM
     net = PackedBiVM.load()
@@ -226,7 +226,7 @@ class PackedBiVM:
 
         kind is "packed", "fixed" or "float", and why says why a layer is not packed. bytes are those of the
         stored weights. operations are multiply-accumulates per frame, of the size last seen (512 x 288 before
-        the first); masked layers count their active share of that frame.
+        the first), which the network sees at `size` pixels; masked layers count their active share of that frame.
         kernel is "xor", "table", "table4" or "" (not packed), table_bytes what its table takes in memory, and chosen
         says what the choice rests on.
         """

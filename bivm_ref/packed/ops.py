@@ -1,8 +1,8 @@
 """The float layers between the binary ones, in NumPy: `bivm_ref.net.ops` formula by formula.
 
 A sign turns a rounding error of 1e-7 into a wrong bit, so every sum and product here stands in the order in
-which torch computes it, and IEEE 754 does the rest: float32 results are equal bit for bit. Only the two heads
-(a matrix product) and the refiner's resize may differ in the last digit.
+which torch computes it, and IEEE 754 does the rest: float32 results are equal bit for bit. Only the
+refiner's resize may differ in the last digit.
 
 Maps are (H, W, C), channels last. The functions work on blocks, (n, C): the pixels of a strip of rows, small
 enough to stay in the cache while one function after another goes over them. They write into `out`.
@@ -250,12 +250,10 @@ def pad_to_multiple(frame: np.ndarray, multiple: int) -> np.ndarray:
 # -- coarse alpha, mask, heads --
 
 def ordered_head(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """clip(sum of x_c * w_c + b, 0, 1), added in the order of the channels: (H, W, C) -> (H, W)."""
-    total = x[..., 0] * weight[0]
-    for c in range(1, x.shape[-1]):
-        total += x[..., c] * weight[c]
-    total += bias[0]
-    return np.clip(total, 0.0, 1.0, out=total)
+    """clip(sum of x_c * w_c + b, 0, 1), added in the order of the channels: (H, W, C), (C,), (1,) -> (H, W)."""
+    height, width, channels = x.shape
+    total = linear(x.reshape(-1, channels), weight[None], bias, np.empty((1, height * width), np.float32))
+    return np.clip(total, 0.0, 1.0, out=total).reshape(height, width)
 
 
 def detail_mask(coarse_alpha: np.ndarray, tau: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Skipping for real: where the decoder's 3x3 is computed.
 
-The mask says which cells of 16 x 16 pixels are active; at scale s a cell is a square of 16/s positions. Their
+The mask says which cells of 16 x 16 pixels are active; at scale s a cell is a square of 16/s x 16/s positions. Their
 3x3 is gathered, computed and added in place, and nowhere else is anything done. Gathering costs too: from a
 share of active positions on, which tune.py measures, whole rows are computed and the active ones picked.
 """
