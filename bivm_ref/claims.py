@@ -219,8 +219,9 @@ def mask(decoder: Mapping | None, dense_times: Mapping[str, float]) -> Claim:
         f"dense takes over {LESS_TIME} times as long": bool(dense_times) and min(dense_times.values()) > LESS_TIME,
     }
     times = "; ".join(f"dense takes {times:.2f} times as long ({machine})" for machine, times in dense_times.items())
-    measured = (f"`small`: {kept:.0%} of the operations; MAD {own['ours']['mean']:+.1f} % ({own['ours']['low']:+.1f} to "
-                f"{own['ours']['high']:+.1f}) against computing everywhere; {times or 'no time measured'}")
+    measured = (f"`small`: {kept:.0%} of the operations; MAD {own['ours']['mean']:+.1f} % "
+                f"({own['ours']['low']:+.1f} to {own['ours']['high']:+.1f}) against "
+                f"computing everywhere; {times or 'no time measured'}")
     verdict = MET if all(asked.values()) else PART if any(asked.values()) else NOT
     return Claim(words, "no figure in the abstract", measured, verdict, _answers(asked))
 

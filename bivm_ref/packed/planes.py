@@ -5,8 +5,8 @@ one long row of numbers, the plane shifted by a tap (dy, dx) is a contiguous sli
 
     plane[(y + 1 + dy) * (W + 2) + (x + 1 + dx)]  for all y, x  =  plane[start : start + H * (W + 2)]
 
-Zero padding is then exact. For a table it is free, a row of zeros; to XOR and popcount a word of 0 would be eight -1, so
-a plane `inside` says what counts. The last two numbers of each row are of no pixel and are dropped later.
+Zero padding is then exact. For a table it is free, a row of zeros; to XOR and popcount a word of 0 would be eight -1,
+so a plane `inside` says what counts. The last two numbers of each row are of no pixel and are dropped later.
 """
 
 from __future__ import annotations

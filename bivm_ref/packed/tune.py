@@ -2,9 +2,9 @@
 
 A table of 8 channels per look-up is fastest while it fits the caches, one of 4 takes an eighth of its memory,
 XOR and popcount needs none. What a look-up costs depends on the width of its row and on the machine, so it is
-timed here once per width and kind of table, the larger kind on one that overflows a second-level cache; XOR is timed on the layer's own bits.
-Layers then get tables in the order of time saved per byte, while the budget lasts. The choice changes speed,
-never a number.
+timed here once per width and kind of table, the larger kind on one that overflows a second-level cache; XOR is
+timed on the layer's own bits. Layers then get tables in the order of time saved per byte, while the budget lasts.
+The choice changes speed, never a number.
 """
 
 from __future__ import annotations
