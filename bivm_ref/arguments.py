@@ -5,6 +5,16 @@ from __future__ import annotations
 import argparse
 
 
+def without_empty(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """The parsed arguments; an empty one, as of a shell's variable that is not set, is a mistake: it would pass for the
+    current folder, or for nothing given."""
+    args = parser.parse_args(argv)
+    for name, value in vars(args).items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            parser.error(f"an empty argument ({name}); is a variable of your shell unset?")
+    return args
+
+
 def engine_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--engine", choices=("packed", "torch"), default="packed",
                    help="NumPy on packed bits, or torch")
@@ -51,6 +61,12 @@ def takes(p: argparse.ArgumentParser) -> None:
 def whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    if whole(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is too large; below 4,294,967,296")
     return int(text)
 
 

@@ -17,12 +17,14 @@ from .arguments import (
     json,
     number,
     positive,
+    seed,
     size,
     sizes,
     sources,
     takes,
     threads,
     whole,
+    without_empty,
 )
 from .reporting import run_and_report
 
@@ -39,11 +41,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = parser().parse_args(argv)
+    args = without_empty(parser(), argv)
 
     def work():
         from . import commands, learning_commands
-
         room = learning_commands if hasattr(learning_commands, args.command) else commands
         return getattr(room, args.command)(args)
 
@@ -51,7 +52,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 # -- the arguments ------------------------------------------------------------------------------------------
-
 def parser() -> argparse.ArgumentParser:
     top = _Parser(prog="bivm-ref", description="Binarized video matting: cut people out of videos with 1-bit "
                   "convolutions.", epilog="example: bivm-ref matte clip.mp4 out")
@@ -176,7 +176,7 @@ def _train(commands) -> None:
                    help="steps in all (2000): 75%% at 160x96, 20%% at 256x144, 5%% for the refiner")
     sources(p)
     takes(p)
-    p.add_argument("--seed", metavar="N", type=whole, default=0, help="of the weights and the clips (0)")
+    p.add_argument("--seed", metavar="N", type=seed, default=0, help="of the weights and the clips (0)")
     p.add_argument("--bf16", action="store_true", help="bfloat16 convolutions, for CPUs that have them")
     p.add_argument("--device", default="cpu", help="torch's name of it (cpu)")
     p.add_argument("--workers", metavar="N", type=whole, default=1, help="processes that make clips (1)")

@@ -10,6 +10,12 @@ from pathlib import Path
 from .errors import UserError
 
 
+def hidden(path: Path) -> Path:
+    """A hidden name in the same folder, hence on the same disk, so that the rename is atomic. Of a long name its
+    beginning: file systems allow 255 bytes, and a letter takes four at most."""
+    return path.with_name(f".{path.name[:50]}.{os.getpid()}.part")
+
+
 @contextlib.contextmanager
 def beside(path: str | Path, cure: str = "choose another place") -> Iterator[Path]:
     """A path to write to, whose file takes the place of `path` when the block has ended: no reader meets half a file,
@@ -18,7 +24,7 @@ def beside(path: str | Path, cure: str = "choose another place") -> Iterator[Pat
     Raises UserError, which names `path` and the cure, for whatever the system refuses: no permission, no space.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = hidden(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part

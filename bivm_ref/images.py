@@ -48,7 +48,10 @@ def read_image(path) -> np.ndarray:
 def image_count(path) -> int:
     """How many pictures the file holds: more than one if it is animated or has pages."""
     with _open_image(path) as image:
-        return getattr(image, "n_frames", 1)
+        try:
+            return getattr(image, "n_frames", 1)
+        except Exception:  # a later page is damaged: whatever Pillow makes of it, the first picture is whole
+            return 1
 
 
 def image_size(path) -> tuple[int, int]:

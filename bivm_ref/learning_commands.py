@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from .command_helpers import check_torch, clip_source, folder, load_model, need_torch, print_json
+from .command_helpers import check_new_file, check_torch, clip_source, folder, load_model, need_torch, print_json
 from .errors import UserError
 
 STEPS, LR = 2000, 2e-3  # of a training on our own clips
@@ -113,7 +113,7 @@ def _stage(args):
     one = stage(args.stage)
     if not args.data:
         raise UserError(f"--stage {args.stage}: needs --data ROOT, the folder that holds the data sets")
-    for name in ("people", "scenes", "photos", "moving", "takes", "steps"):
+    for name in ("people", "scenes", "photos", "moving", "whole", "takes", "steps"):
         if getattr(args, name):
             raise UserError(f"--{name}: a stage says itself what is shown and how often; leave it out")
     return one.at(args.lr) if args.lr else one
@@ -183,8 +183,7 @@ def grow(args) -> None:
     from .learn.grow import write_grown
 
     output = Path(args.output)
-    if output.exists() and not args.overwrite:
-        raise UserError(f"{output}: exists already; choose another name or add --overwrite")
+    check_new_file(output, args.overwrite)
     small, large = write_grown(args.model, args.preset, output)
     print(f"{small:,} parameters -> {large:,}, {output}; go on with bivm-ref train --preset {args.preset} "
           f"--init {output}")
@@ -195,8 +194,7 @@ def recalibrate(args) -> None:
     from .learn.recalibrate import write_recalibrated
 
     output, source = Path(args.output), clip_source(args)
-    if output.exists() and not args.overwrite:
-        raise UserError(f"{output}: exists already; choose another name or add --overwrite")
+    check_new_file(output, args.overwrite)
     write_recalibrated(args.model, output, source, args.batches, sys.stderr.isatty())
     _say(source, sys.stdout)
     print(f"statistics of {args.batches} batches -> {output}; pack it with bivm-ref export")

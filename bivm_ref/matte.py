@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from .clips import composite
 from .errors import UserError
+from .files import hidden
 from .images import read_image
 from .newest import newest
 from .settled import IMAGE_SHOWN, Settled
@@ -229,7 +230,7 @@ class Sequence(ImageFolderWriter):
 
     def __init__(self, folder: Path):
         self.final = folder
-        super().__init__(folder.with_name(f".{folder.name}.{os.getpid()}.part"))
+        super().__init__(hidden(folder))
 
     def close(self) -> None:
         try:
@@ -255,12 +256,17 @@ class Sequence(ImageFolderWriter):
 
 @contextlib.contextmanager
 def _cleared_on_failure(paths: dict[str, Path]):
-    """After an error, remove the folders that this job made, if they are empty."""
+    """After an error, remove the files that this job made, and its folders, if they are empty: of three products that
+    go together, one alone would be taken for the whole."""
     folder = next(iter(paths.values())).parent
     made = [path for path in (folder, *folder.parents) if not path.exists()]
+    new = [path for path in paths.values() if not path.exists()]
     try:
         yield
     except BaseException:
+        for path in new:
+            with contextlib.suppress(OSError):  # never written, or a folder of frames
+                path.unlink()
         for path in made:
             with contextlib.suppress(OSError):
                 path.rmdir()

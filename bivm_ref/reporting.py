@@ -5,19 +5,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .errors import UserError
 
 
 def run_and_report(work: Callable[[], int | None], name: str = "bivm-ref") -> int:
     """Do the work; answer a mistake with one line on stderr that begins with `name`. Returns the exit code."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by whoever started us, a daemon for instance
+            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))
     with contextlib.suppress(AttributeError, ValueError):  # a stdout that is no console of Python's own
         sys.stdout.reconfigure(errors="backslashreplace")  # names that the console cannot print
     try:
-        with warnings.catch_warnings():
+        with _orderly_end(), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # a library's remarks to programmers; python -W shows them
             code = work() or 0
@@ -42,6 +47,30 @@ def run_and_report(work: Callable[[], int | None], name: str = "bivm-ref") -> in
                      "choose another place", name)
 
 
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """A plain kill and a terminal that is closed end the work as an exception does, so that half-written files are put
+    away; the exit code is 128 and the signal's number, as a shell has it. kill -9 cannot be met."""
+    owner = os.getpid()
+
+    def leave(number: int, _frame: object) -> None:
+        if os.getpid() != owner:  # a helper process that inherited this: it has nothing to put away
+            os._exit(128 + number)
+        sys.exit(128 + number)
+
+    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        wanted = []  # Python allows it to the main thread alone
+    ours = [number for number in wanted if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _mute() -> None:
     """Whatever is still to be printed goes nowhere; else Python would fail once more at its end."""
     with contextlib.suppress(OSError, ValueError):
@@ -49,5 +78,6 @@ def _mute() -> None:
 
 
 def _fail(message: str, name: str) -> int:
-    print(f"{name}: error:", " ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # a stderr on a full disk: the exit code says it all the same
+        print(f"{name}: error:", " ".join(message.split()), file=sys.stderr)
     return 2

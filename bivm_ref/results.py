@@ -9,7 +9,6 @@ rather too narrow than too wide (notebook 10 counts how often it holds the truth
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +48,8 @@ def load(path: str | Path) -> list[dict]:
         raise UserError(f"{path}: not the results of a comparison; bivm-ref compare writes them") from error
     if not rows:
         raise UserError(f"{path}: holds no finished run; go on with bivm-ref compare")
+    if len({len(row["MAD"]) for row in rows}) > 1:
+        raise UserError(f"{path}: its runs were measured on unequal numbers of clips; keep one comparison to a file")
     return rows
 
 
@@ -56,7 +57,7 @@ def _row(line: str) -> dict | None:
     """What a line holds; None for one that is not whole."""
     try:
         return json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -66,7 +67,7 @@ def _is_row(row: object) -> bool:
         return False
     figures = [row.get(name) for name in FIGURES]
     return (all(isinstance(values, list) and len(values) == len(figures[0]) > 0 for values in figures)
-            and all(isinstance(x, (int, float)) and abs(x) != math.inf for values in figures for x in values))
+            and all(isinstance(x, (int, float)) and (x != x or abs(x) < 1e300) for values in figures for x in values))
 
 
 def by_arm(rows: list[dict], figure: str) -> dict[str, np.ndarray]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .errors import UserError
+
 IMAGE_SHOWN = 2  # times that `matte` shows a single image beforehand; more gains nothing on photographs
 
 
 class Settled:
     """An engine that after each reset is shown the first frame `times` before it counts; that frame costs 1 + times
-    frames. Raises what the engine raises."""
+    frames. Raises what the engine raises, and UserError for a matte that holds NaN."""
 
     def __init__(self, engine, times: int) -> None:
         self.engine, self.times, self.begun = engine, times, False
@@ -28,4 +30,8 @@ class Settled:
         for _ in range(0 if self.begun else self.times):
             self.engine.step(frame)
         self.begun = True
-        return self.engine.step(frame)
+        alpha, foreground = self.engine.step(frame)
+        if not np.isfinite(alpha).all():
+            raise UserError("the network's matte holds NaN: its weights are damaged, or their training diverged; "
+                            "choose others with --weights")
+        return alpha, foreground

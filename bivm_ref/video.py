@@ -93,7 +93,8 @@ def _open_video(path):
     with _container(path) as container:
         stream = container.streams.video[0]
         rate = stream.average_rate or stream.guessed_rate
-        fps, count = (_tidy_rate(rate) if rate else Fraction(25)), stream.frames or None
+        known = bool(rate) and Fraction(1, 1000) <= rate <= 1000  # what is outside is no rate that a video can have
+        fps, count = (_tidy_rate(rate) if known else Fraction(25)), stream.frames or None
     first = next(_video_frames(path, []), None)  # decoding one frame tells size and health
     if first is None:
         raise UserError(f"{path}: no frame in it can be read; record or convert it again")
@@ -113,6 +114,9 @@ def _container(path):
         container.close()
         raise UserError(f"{path}: has no video track; pass a file with pictures in it")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        container.close()
+        raise UserError(f"{path}: its codec is not known here; convert it to H.264 in MP4")
     if (stream.width or 0) * (stream.height or 0) > MAX_PIXELS:
         container.close()
         raise too_large(path, stream.width, stream.height)

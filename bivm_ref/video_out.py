@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import UserError
+from .files import hidden
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif")  # what VideoWriter writes
@@ -108,7 +109,7 @@ class VideoWriter(_Writer):
             raise UserError(f"{self.path}: unknown kind of video; end it in {' '.join(VIDEO_SUFFIXES)}")
         if lossless and self._suffix != ".mkv":
             raise UserError(f"{self.path}: lossless video is written as .mkv only; change the suffix")
-        self._temporary, self._container = _hidden(self.path), None
+        self._temporary, self._container = hidden(self.path), None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(f"file:{self._temporary}", "w", format=_CONTAINER[self._suffix])
@@ -230,7 +231,7 @@ class ImageWriter(_Writer):
 
 def _save_image(frame, path):
     frame = _checked(frame, None, image=True)
-    temporary, limit = _hidden(path), LARGEST_SIDE.get(path.suffix.lower(), 2**31)
+    temporary, limit = hidden(path), LARGEST_SIDE.get(path.suffix.lower(), 2**31)
     if max(frame.shape[:2]) > limit:
         raise UserError(f"{path}: {path.suffix} holds at most {limit:,} pixels a side, and this image is "
                         f"{frame.shape[1]}x{frame.shape[0]}; write a .png")
@@ -244,11 +245,6 @@ def _save_image(frame, path):
     finally:
         with contextlib.suppress(OSError):  # gone already if the rename was reached
             temporary.unlink()
-
-
-def _hidden(path: Path) -> Path:
-    """A hidden name in the same folder, hence on the same disk, so that the rename is atomic."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _checked(frame, size, image=False):

@@ -86,6 +86,15 @@ def _same_gates(model: BiVM, source: BiVM) -> None:
     model.neck.aspp.gate_scale.mul_(theirs / mine.clamp(min=1e-12))
 
 
+def load_checkpoint(path: str | Path) -> dict:
+    """The state of a run that was broken off (`checkpoint.pt`). UserError for anything else, a model.pt too."""
+    data = load_state(path)
+    needed = {"recipe", "step", "seconds", "model", "average", "optimiser"}
+    if not isinstance(data, dict) or not needed <= set(data):
+        raise UserError(f"{path}: not a training's checkpoint; delete it, or begin with it in another folder (--init)")
+    return data
+
+
 def load_model(path: str | Path) -> BiVM | RVM:
     """The averaged model of a finished run (`model.pt`), in evaluation mode; of a checkpoint the one that learns."""
     return _load(path, "model")

@@ -33,7 +33,7 @@ from bivm_ref.learn.feed import Batch, Feed
 from bivm_ref.learn.mimic import Mimic, Mimicking, as_clips
 from bivm_ref.learn.objective import Objective, halve, part_of
 from bivm_ref.learn.recipes import Stage, StageData
-from bivm_ref.learn.store import build, load_model, load_state, save_atomic, start_from, trained_size
+from bivm_ref.learn.store import build, load_checkpoint, load_model, load_state, save_atomic, start_from, trained_size
 from bivm_ref.net import BiVM
 from bivm_ref.net.binary import BinaryConv2d, fold
 from bivm_ref.takes import Takes
@@ -175,7 +175,7 @@ class _Run:
         self.clock = time.monotonic()
 
     def _resume(self, path: Path) -> None:
-        data = load_state(path)
+        data = load_checkpoint(path)
         mine, theirs = _as_data(self.recipe), data["recipe"]
         if mine != theirs:
             odd = ", ".join(name for name in {**theirs, **mine} if mine.get(name) != theirs.get(name))

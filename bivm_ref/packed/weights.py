@@ -35,6 +35,7 @@ from bivm_ref.errors import UserError
 from bivm_ref.files import beside
 
 DEFAULT_SIZE = 512
+LARGEST_FILE = 1 << 28  # bytes; some 400 times the larger of the shipped networks
 FORMAT_VERSION = "1"
 CONVENTIONS = {"polarity": "1=+1", "sign_of_zero": "+1", "padding": "a tap outside the image adds 0"}
 LARGEST_STEM_WEIGHT = 2047  # 12 bits: 27 taps x 255 x 2047 < 2^24, so float32 adds them exactly
@@ -192,7 +193,12 @@ def working_size(metadata: Mapping) -> int:
 def _read(path: Path) -> bytes:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the .safetensors file in it")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: not a file; give a network written by bivm-ref export")
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: {path.stat().st_size:,} bytes are no packed network's; give one written by "
+                            "bivm-ref export")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; check the path, or use the shipped network") from error
