@@ -198,7 +198,7 @@ def stored(costs: Sequence[Mapping], shares_of_zero: Mapping[str, Mapping[str, f
 def accuracy(shipped: str, shares_of_zero: Mapping[str, float]) -> Claim:
     """The shipped network on the sample clips. Never more than a part: the paper's data is not at hand."""
     useful = [clip for clip, share in shares_of_zero.items() if share <= USEFUL]
-    said = ", ".join(f"{clip} {share:.0%}" for clip, share in shares_of_zero.items())
+    said = ", ".join(f"{clip} {share:.1%}" for clip, share in shares_of_zero.items())
     reason = f"at most {USEFUL:.0%} (our bar) on {len(useful)} of {len(shares_of_zero)} clips, none of VideoMatte240K"
     every = bool(useful) and len(useful) == len(shares_of_zero)
     return Claim("accurate", "no figure in the abstract", f"{shipped}: MAD as a share of an all-zero matte's: {said}",

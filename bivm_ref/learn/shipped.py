@@ -114,8 +114,21 @@ RECIPES = {
     # From their mean a short finish, side by side, that led nowhere.
     **{name: _student(seed, "default-mean-14/model.pt", "default-float/model.pt", _at(120, 320), lr=5e-4, weight=3)
        for name, seed in (("default-32", 231), ("default-33", 232))},
-    # A mean of the two before and what was shipped, with statistics of its own, whose refiner alone is trained here.
-    "default": _student(233, "default-anew-5/model.pt", "default-float/model.pt", _refiner(320), weight=3),
+    # A mean of the two before and what was shipped, with statistics of its own, whose refiner alone was trained here.
+    "default-34": _student(233, "default-anew-5/model.pt", "default-float/model.pt", _refiner(320), weight=3),
+    # That one was shipped, too. From the mean of `default-30` and `default-31` on: 200 steps at a constant rate, a long
+    # stage at a falling one, and beside it, from its file of step 900, a short one that saw other clips.
+    "default-35": _student(235, "default-mean-14/model.pt", "default-float/model.pt", *SIZES * 20, decay=0.01,
+                           weight=5),
+    "default-36": _student(236, "default-35/checkpoint.pt", "default-float/model.pt", *SIZES * 11, _at(120, 320),
+                           weight=3),
+    "default-37": _student(239, "default-36/checkpoint.pt", "default-float/model.pt", *SIZES * 3, _at(60, 320),
+                           lr=1e-3, weight=5),
+    # The twin, 200 steps and then with more photographs: no better a teacher.
+    "default-float-4": _twin(234, "default-float/model.pt", *SIZES * 10, decay=1.0),
+    "default-float-5": _twin(238, "default-float-4/checkpoint.pt", *SIZES * 9, decay=1.0),
+    # A mean of the two students and of what was shipped twice before, whose refiner alone is trained here.
+    "default": _student(240, "default-mean-17/model.pt", "default-float/model.pt", _refiner(320), weight=3),
 }
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
 BLENDS = {**SMALL_BLENDS,
@@ -137,7 +150,8 @@ BLENDS = {**SMALL_BLENDS,
           "default-mean-13": {"default-23": 0.25, "default-24": 0.25, "default-14": 0.5},
           "default-mean-14": {"default-30": 0.5, "default-31": 0.5},
           "default-mean-15": {"default-32": 0.5, "default-33": 0.5},
-          "default-mean-16": {"default-30": 0.45, "default-31": 0.35, "default-25": 0.2}}
+          "default-mean-16": {"default-30": 0.45, "default-31": 0.35, "default-25": 0.2},
+          "default-mean-17": {"default-36": 0.35, "default-37": 0.35, "default-14": 0.15, "default-34": 0.15}}
 # Networks that begin as a smaller one (`grow`): the smaller one, and their architecture.
 GROWN = {"default-float-grown": ("small-float-whole-mean", "default"), "default-grown": ("small", "default")}
 # Networks whose batch norms' statistics are taken anew (`recalibrate.py`), and the stage or mean they are.
@@ -151,7 +165,8 @@ ODDS = {**SMALL_ODDS,
                         FILMED_WHOLE),
         "default-3": replace(FILMED_WHOLE, procedural=0.6),
         "default-float-2": replace(FILMED_WHOLE, hung=0.5),
-        **dict.fromkeys(("default-5", "default-7", "default-14", "default-21", "default-25", "default"), FURTHER_AWAY),
+        **dict.fromkeys(("default-5", "default-7", "default-14", "default-21", "default-25", "default-34",
+                         "default"), FURTHER_AWAY),
         **dict.fromkeys(("default-6", "default-8"), replace(FURTHER_AWAY, procedural=0.4)),
         **dict.fromkeys(("default-9", "default-16", "default-18", "default-20"),
                         replace(FURTHER_AWAY, procedural=0.3, painted=0.3)),
@@ -160,18 +175,22 @@ ODDS = {**SMALL_ODDS,
                         replace(FURTHER_AWAY, procedural=0.4, painted=0.3)),
         "default-11": replace(FURTHER_AWAY, procedural=0.3, painted=0.2),
         **dict.fromkeys(("default-float-3", "default-float", "default-22", "default-24", "default-26", "default-27",
-                         "default-28", "default-29", "default-30", "default-31", "default-32", "default-33"),
-                        replace(FURTHER_AWAY, procedural=0.3, painted=0.3, nearest=0.5))}
+                         "default-28", "default-29", "default-30", "default-31", "default-32", "default-33",
+                         "default-float-4"),
+                        replace(FURTHER_AWAY, procedural=0.3, painted=0.3, nearest=0.5)),
+        "default-35": replace(FURTHER_AWAY, procedural=0.45, painted=0.4, nearest=0.5),
+        **dict.fromkeys(("default-36", "default-37"), replace(FURTHER_AWAY, procedural=0.5, painted=0.3, nearest=0.5)),
+        "default-float-5": replace(FURTHER_AWAY, procedural=0.4, painted=0.3, nearest=0.5, whole=0.5)}
 STARTED_FROM = {
     **SMALL_STARTED_FROM,
-    "default": "0.45 of `default-30` and 0.35 of `default-31` (960 steps each at 320x180, 256x144 and 384x216 in "
-               "turn, 1 h, seeds 229 and 230, the mimicking weighed 3 and 10) and 0.2 of what was shipped before, "
-               "`default-25`, with batch norms' statistics of its own; the two come from `default-29` (240 such "
-               "steps, seed 228, weight 3), that from `default-26` (200 at a constant rate, seed 227), and that from "
-               "the mean of `default-23` and `default-24`, which came in 1,420 steps from what was shipped before "
-               "`default-25`. Of the figures 30 or 40 % were procedural, of the backdrops 30 % painted; the odds "
-               "above are the refiner's, as is the phase below. Their teacher is `default-float` (1,200 steps at "
-               "these sizes in turn, 0.94 h, seed 226). What each stage did: weights/training/README.md",
+    "default": "0.35 each of `default-36` (1,440 steps at 320x180, 256x144 and 384x216 in turn, 1.6 h, seed 236, the "
+               "mimicking weighed 3) and `default-37` (420 such steps from its file of step 900, 0.5 h, seed 239, "
+               "weight 5), 0.15 each of `default-34` and `default-14`, shipped before; the first comes from "
+               "`default-35` (200 steps at a constant rate, 0.2 h, seed 235, weight 5), and that from the mean of "
+               "`default-30` and `default-31`, which came in 1,400 steps from what was shipped before `default-34`. Of "
+               "the figures 45 or 50 % were procedural, of the backdrops 30 or 40 % painted; the odds above are the "
+               "refiner's, as is the phase below. Their teacher is `default-float` (its last 1,200 steps at these "
+               "sizes in turn, seed 226). What each stage did: weights/training/README.md",
 }
 # What the names of a run's files do not tell.
 FILES = {
