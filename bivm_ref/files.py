@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,3 +35,33 @@ def beside(path: str | Path, cure: str = "choose another place") -> Iterator[Pat
     finally:
         with contextlib.suppress(OSError):  # gone when all went well; never made where there is no such folder
             part.unlink()
+
+
+@contextlib.contextmanager
+def alone(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """No other process works in this folder while the block runs: a file of that name is locked in it, and the system
+    lets go of it however the process ends. A disk without locks goes without. Raises UserError where another process
+    holds it, or where the folder cannot be written to."""
+    try:
+        file = open(folder / name, "ab")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+    with file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                raise UserError(f"{folder}: another process works there; wait for its end, or name another") from None
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the open file or raise OSError. Closing it unlocks it; a process forked meanwhile does not hold it."""
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .command_helpers import check_new_file, check_torch, clip_source, folder, load_model, need_torch, print_json
 from .errors import UserError
+from .files import beside
 
 STEPS, LR = 2000, 2e-3  # of a training on our own clips
 
@@ -230,11 +231,13 @@ def _show_comparison(path: Path, out: Path | None, as_json: bool) -> None:
     else:
         print(table)
     if out is not None:
-        (out / "table.md").write_text(table + "\n", encoding="utf-8")
+        with beside(out / "table.md") as part:
+            part.write_text(table + "\n", encoding="utf-8")
         try:
             from . import viz
 
-            viz.compare_chart(rows).savefig(out / "compare.png")
+            with beside(out / "compare.png") as part:
+                viz.compare_chart(rows).savefig(part, format="png")
         except UserError as error:  # no matplotlib: the table is there
             print(f"no picture: {error}", file=sys.stderr)
 

@@ -16,7 +16,7 @@ from safetensors.numpy import save as serialise
 
 from bivm_ref import results
 from bivm_ref.errors import UserError
-from bivm_ref.files import hidden
+from bivm_ref.files import alone, hidden
 from bivm_ref.images import image_count
 from bivm_ref.learn.store import load_checkpoint
 from bivm_ref.settled import Settled
@@ -195,3 +195,21 @@ def test_a_folder_that_is_not_there_is_said_before_the_work(tmp_path, capfd):
     model = tmp_path / "no.pt"
     for words in (("recalibrate", model, tmp_path / "none/r.pt"), ("grow", model, tmp_path / "none/g.pt")):
         refused(run(capfd, *words), "there is no folder")
+
+
+def test_two_trainings_in_one_folder(tmp_path, capfd):
+    """The second is refused before it touches what the first has written; killed, the first leaves the folder free."""
+    out = tmp_path / "run"
+    words = ("train", "--out", out, "--steps", 400, "--workers", 0)
+    first = start(*words)
+    try:
+        deadline = time.monotonic() + 120
+        while not (out / ".lock").exists() and time.monotonic() < deadline:
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.05)
+        refused(run(capfd, *words), str(out), "another process works there; wait for its end, or name another")
+    finally:
+        first.kill()
+        first.communicate()
+    with alone(out):
+        assert not (out / "model.pt").exists()

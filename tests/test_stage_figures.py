@@ -7,6 +7,7 @@ import pytest
 from cli_tools import ROOT
 from PIL import Image
 
+from bivm_ref.evaluate import evaluate_people
 from bivm_ref.packed import PackedBiVM, weights
 from tools import stage_figures as tool
 
@@ -24,18 +25,24 @@ def photographs(tmp_path):
     return tmp_path / "photographs"
 
 
-def test_quick_of_nobody(tmp_path, photographs, monkeypatch):
-    """A network that answers 0 has as its MAD the mean alpha, and overlaps with nobody."""
+@pytest.fixture
+def held_out(tmp_path):
+    """A folder with one held-out still of somebody and one room."""
     for folder, name, mode in (("stills", "h000003.png", "RGBA"), ("scenes", "b000003.png", "RGB")):
         (tmp_path / folder).mkdir()
         Image.new(mode, (48, 64), (200, 120, 90, 255)[:len(mode)]).save(tmp_path / folder / name)
+    return tmp_path
+
+
+def test_quick_of_nobody(held_out, photographs, monkeypatch):
+    """A network that answers 0 has as its MAD the mean alpha, and overlaps with nobody."""
     monkeypatch.setattr(tool, "SHOTS", 6)
-    sets = tool.quick_clips(tmp_path, photographs)
+    sets = tool.quick_clips(held_out, photographs)
     assert tuple(sets) == tool.QUICK
     assert [len(sets[name]) for name in ("people", "procedural", "empty", "portrait")] == [1, 12, 1, 1]
     assert 1 <= len(sets["38 photographs"]) <= 6 and all(clip.alpha.shape == (2, 144, 256)
                                                          for clip in sets["38 photographs"])
-    wider = tool.quick_clips(tmp_path, photographs, 320)
+    wider = tool.quick_clips(held_out, photographs, 320)
     assert {clip.alpha.shape[1:] for clips in wider.values() for clip in clips} == {(180, 320)}
     monkeypatch.setattr(tool, "predict", lambda model, clip: np.zeros_like(clip.alpha))
     cells = dict(zip(tool.QUICK, tool.quick(KEPT / "small.pt", sets), strict=True))
@@ -46,8 +53,9 @@ def test_quick_of_nobody(tmp_path, photographs, monkeypatch):
     assert all(iou == 0 for name, (_, iou) in cells.items() if name != "empty")
 
 
-def test_engine_measures_what_would_be_shipped(photographs, monkeypatch):
-    """With the shipped `small` in place of the packed candidate, its figures are those in its file."""
+def test_engine_measures_what_would_be_shipped(held_out, photographs, monkeypatch):
+    """With the shipped `small` in place of the packed candidate, its figures are those in its file, and of one still
+    and one room those that `evaluate_people` has."""
     shipped = ROOT / "bivm_ref" / "weights" / "small.safetensors"
     arch, _, said = weights.load(shipped)
     shipped_engine, packed = PackedBiVM.load(shipped), []
@@ -58,7 +66,7 @@ def test_engine_measures_what_would_be_shipped(photographs, monkeypatch):
 
     monkeypatch.setattr(tool, "PROCEDURAL", 1)
     monkeypatch.setattr(tool.PackedBiVM, "load", load)
-    cells = dict(zip(tool.ENGINE, tool.engine(KEPT / "small.pt", photographs), strict=True))
+    cells = dict(zip(tool.ENGINE, tool.engine(KEPT / "small.pt", held_out, photographs), strict=True))
     (candidate, _, told), = packed
     assert candidate == arch and told["provenance"]["size"] == said["provenance"]["size"] == 256
     figures = said["figures"]
@@ -66,6 +74,10 @@ def test_engine_measures_what_would_be_shipped(photographs, monkeypatch):
         assert cells[name][0] == pytest.approx(figures[name]["MAD"], abs=0.006)
     means = sum(figures[name]["MAD"] for name in ("portrait", "procedural", "rendered")) / 3
     assert cells["mean of three"][0] == pytest.approx(means, abs=0.006)
+    person, room = evaluate_people(held_out / "stills", held_out / "scenes", shipped_engine, fast=True, overlap=True)
+    assert (person["clip"].split("/")[0], room["clip"].split("/")[0]) == ("people", "empty")
+    assert cells["60 people"] == (person["MAD"], person["IoU"]) and cells["their dtSSD"][0] == person["dtSSD"]
+    assert cells["empty"][0] == room["MAD"] and np.isnan(cells["empty"][1])
 
 
 def test_a_stretched_matte(monkeypatch):
@@ -108,12 +120,10 @@ def test_a_row_by_hand():
     assert tool.row("x", [(64.25, 0.8149), (12.0, float("nan"))]) == "| x | 64.2 (0.81) | 12.0 |"
 
 
-def test_what_cannot_be_measured_is_said(monkeypatch, capfd, photographs):
-    asked = ["--photographs", str(photographs)]
-    for words, said in ((["quick", str(KEPT / "small.pt")], "quick needs --held-out ROOT, too"),
-                        (["stretch", str(KEPT / "small.pt")], "stretch needs --held-out ROOT, too"),
-                        (["settle", str(KEPT / "small.pt")], "settle needs --held-out ROOT, too"),
-                        (["quick", str(KEPT / "small.pt"), "--width", "300"], "--width 300: frames are 16:9"),
+def test_what_cannot_be_measured_is_said(monkeypatch, capfd, held_out, photographs):
+    asked = ["--held-out", str(held_out), "--photographs", str(photographs)]
+    for words, said in ((["quick", str(KEPT / "small.pt"), "--width", "300"], "--width 300: frames are 16:9"),
+                        (["engine", str(KEPT / "small.pt"), "--width", "320"], "--width: the engine works at the size"),
                         (["engine", str(KEPT / "default-float.pt")], "default-float.pt: a float twin")):
         monkeypatch.setattr(sys, "argv", ["stage_figures", *words, *asked])
         with pytest.raises(SystemExit) as stopped:

@@ -2,24 +2,25 @@
 bivm_ref/weights/training/README.md.
 
     python tools/stage_figures.py quick  --held-out ROOT --photographs HELD_OUT RUN/checkpoint.pt [FILE ...]
-    python tools/stage_figures.py engine --photographs HELD_OUT RUN/model.pt [FILE ...]
+    python tools/stage_figures.py engine --held-out ROOT --photographs HELD_OUT RUN/model.pt [FILE ...]
     python tools/stage_figures.py stretch --held-out ROOT --photographs HELD_OUT FILE [FILE ...]
     python tools/stage_figures.py settle --held-out ROOT --photographs HELD_OUT FILE [FILE ...]
 
 `quick` runs torch at 256x144 (--width: another size), without the refiner, on a part of what README.md's tables
 measure: the first four frames of 24 rendered people and of the empty rooms, of 12 procedural clips, shots of the
 photographs that were kept out (54), and three samples; half a minute each. `engine` packs a student and measures it as
-it would be shipped, on all of the procedural clips, samples and photographs; "mean of three" is that by which
-`make_weights.py choose` ships. `stretch` asks whether mattes are too soft: MAD, MSE, Grad and dtSSD of `quick`'s
-mattes, stretched about one half. `settle` asks what it is worth to show the first frame before it counts
-(bivm_ref/settled.py): MAD of first frames, and of all. ROOT holds stills/ and scenes/ of tools/people with the
-held-out numbers, HELD_OUT is one that tools/photographs.py fills. FILE is a checkpoint (its averaged weights count), a
-model.pt or a kept file. A cell is MAD (IoU).
+it would be shipped, on all of the procedural clips, samples, photographs, rendered people (dtSSD, too) and empty rooms,
+some minutes each; "mean of three" is that by which `make_weights.py choose` ships. `stretch` asks whether mattes are
+too soft: MAD, MSE, Grad and dtSSD of `quick`'s mattes, stretched about one half. `settle` asks what it is worth to show
+the first frame before it counts (bivm_ref/settled.py): MAD of first frames, and of all. ROOT holds stills/ and scenes/
+of tools/people with the held-out numbers, HELD_OUT is one that tools/photographs.py fills. FILE is a checkpoint (its
+averaged weights count), a model.pt or a kept file. A cell is MAD (IoU).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -46,7 +47,8 @@ FRAMES, WIDTH = 4, 256  # frames are 16:9
 PROCEDURAL = 32
 SHOTS, SHOT_FRAMES = 64, 2  # of the photographs that were kept out; those with a cut in them are dropped
 QUICK = ("people", "procedural", "empty", "38 photographs", "portrait", "astronaut", "rendered")
-ENGINE = ("32 procedural", "portrait", "astronaut", "procedural", "rendered", "mean of three", "38 photographs")
+ENGINE = ("32 procedural", "portrait", "astronaut", "procedural", "rendered", "mean of three", "38 photographs",
+          "60 people", "their dtSSD", "empty")
 STRETCHED, STRETCHES = ("people", "38 photographs", "portrait", "astronaut"), (1.0, 1.3, 2.0)
 SHOWN = (0, 1, 2, 3, 5)  # times that a first frame is shown before it counts
 CHOSEN_BY = ("portrait", "procedural", "rendered")  # of the samples
@@ -85,7 +87,7 @@ def quick(file: str, sets: dict[str, list[Clip]]) -> list[Cell]:
     return cells
 
 
-def engine(file: str, photographs: Path) -> list[Cell]:
+def engine(file: str, held_out: Path, photographs: Path) -> list[Cell]:
     recipe = load_state(file)["recipe"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidate.safetensors"
@@ -94,10 +96,15 @@ def engine(file: str, photographs: Path) -> list[Cell]:
     samples = {row["clip"]: (row["MAD"], row["IoU"])
                for row in ground.evaluate_folder(SAMPLES, packed, fast=True, overlap=True)}
     sets = {**samples, "mean of three": mean([samples[name] for name in CHOSEN_BY])}
-    rows = {"32 procedural": ground.evaluate_procedural(PROCEDURAL, packed, fast=True, progress=True, overlap=True),
-            "38 photographs": ground.evaluate_photographs(photographs, packed, fast=True, progress=True, overlap=True)}
+    how = {"fast": True, "progress": True, "overlap": True}
+    rows = {"32 procedural": ground.evaluate_procedural(PROCEDURAL, packed, **how),
+            "38 photographs": ground.evaluate_photographs(photographs, packed, **how)}
+    shown = ground.evaluate_people(held_out / "stills", held_out / "scenes", packed, **how)
+    rows["60 people"] = [row for row in shown if row["clip"].startswith("people/")]
+    rows["empty"] = [row for row in shown if row["clip"].startswith("empty/")]
     for name, found in rows.items():
         sets[name] = mean([(row["MAD"], row["IoU"]) for row in found])
+    sets["their dtSSD"] = float(np.mean([row["dtSSD"] for row in rows["60 people"]])), math.nan
     return [sets[name] for name in ENGINE]
 
 
@@ -140,19 +147,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("how", choices=("quick", "engine", "stretch", "settle"))
     parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("--held-out", metavar="ROOT", type=Path)
+    parser.add_argument("--held-out", metavar="ROOT", type=Path, required=True)
     parser.add_argument("--photographs", metavar="HELD_OUT", type=Path, required=True)
-    parser.add_argument("--width", metavar="N", type=int, default=WIDTH, help="of what torch is run on (256)")
+    parser.add_argument("--width", metavar="N", type=int, help=f"of what torch is run on ({WIDTH})")
     args = parser.parse_args()
-    if args.width < 32 or args.width % 16:
-        parser.error(f"--width {args.width}: frames are 16:9; give a multiple of 16, at least 32")
-    if args.how != "engine" and args.held_out is None:
-        parser.error(f"{args.how} needs --held-out ROOT, too")
+    if args.width is not None and args.how == "engine":
+        parser.error("--width: the engine works at the size that a network was trained at; leave it out")
+    width = WIDTH if args.width is None else args.width
+    if width < 32 or width % 16:
+        parser.error(f"--width {width}: frames are 16:9; give a multiple of 16, at least 32")
     torch.set_num_threads(1)
     for file in args.files:  # what is missing is said before minutes of work
         if not load_average(file).binary and args.how == "engine":
             raise UserError(f"{file}: a float twin, which the engine does not run; measure it with quick")
-    sets = {} if args.how == "engine" else quick_clips(args.held_out, args.photographs, args.width)
+    sets = {} if args.how == "engine" else quick_clips(args.held_out, args.photographs, width)
     head = {"quick": QUICK, "engine": ENGINE, "stretch": ("k", *STRETCHED), "settle": ("shown", *QUICK)}[args.how]
     print("| file | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
     for file in args.files:
@@ -160,7 +168,8 @@ def main() -> None:
             for value, cells in (stretched if args.how == "stretch" else settled)(file, sets).items():
                 print("| " + " | ".join([file, str(value), *cells]) + " |", flush=True)
         else:
-            print(row(file, quick(file, sets) if sets else engine(file, args.photographs)), flush=True)
+            print(row(file, quick(file, sets) if sets else engine(file, args.held_out, args.photographs)),
+                  flush=True)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from bivm_ref.clips import ClipMix
 from bivm_ref.errors import UserError
+from bivm_ref.files import alone
 from bivm_ref.learn import team
 from bivm_ref.learn.datasets import KeptClips, MixedClips, Phase
 from bivm_ref.learn.feed import Batch, Feed
@@ -102,51 +103,51 @@ def train(recipe: Recipe, folder: str | Path, source: ClipMix | Takes | None = N
     source says; None trains on procedural figures alone. Its `summary()` knows afterwards what could not be read.
     data: the opened sets of `recipe.stage`, instead of those; likewise.
     keep: a folder where clips made on the fly are kept, for other runs of the same seed, phases and mix.
-    Raises UserError for a folder that holds another recipe's run, TrainingStopped when the loss is not finite,
-    ValueError for another source than the recipe's.
+    Raises UserError for a folder that holds another recipe's run or that another process trains in, TrainingStopped
+    when the loss is not finite, ValueError for another source than the recipe's.
     """
     source = ClipMix(weights=recipe.mix) if source is None and recipe.source == "mix" else source
     if not isinstance(source, {"mix": ClipMix, "takes": Takes}.get(recipe.source, ())):
         raise ValueError(f"source {recipe.source!r}: 'mix' with a ClipMix, or 'takes' together with opened takes")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    odd = [phase.batch for phase in recipe.phases if phase.batch % team.size()]
-    if odd:
+    if odd := [phase.batch for phase in recipe.phases if phase.batch % team.size()]:
         raise UserError(f"a batch of {odd[0]} clips cannot be shared by {team.size()} processes; start another number")
-    run = _Run(recipe, folder, device, source.account() if data is None else None)
-    bar = tqdm(total=recipe.steps, initial=run.step, desc=f"train {folder.name}", unit="step",
-               disable=not progress or not team.leads())
-    BinaryConv2d.train_dtype = torch.bfloat16 if recipe.bf16 else torch.float32
-    try:
-        for phase, begin, first in _remaining(recipe, run.step):
-            if data is None:
-                clips = MixedClips(phase, first, recipe.seed, source)
-                feed = Feed(phase, begin, KeptClips(clips, keep) if keep else clips)
-            else:  # a phase begins an epoch
-                feed = Feed(phase, begin, data.clips(phase, 0, recipe.seed), data.segmentation(phase, recipe.seed))
-            run.prepare(phase, feed)
-            for batch, segmentation in feed.batches(run.step, workers):
-                terms = run.train_step(phase, batch, segmentation)
-                bar.update()
-                if run.step % report_every == 0 or run.step == recipe.steps:
-                    bar.set_postfix(loss=f"{terms['total']:.4f}")
-                    run.report(terms)
-                if run.step % checkpoint_every == 0:
-                    run.save_checkpoint()
-    except (KeyboardInterrupt, UserError) as stop:
-        if not (run.moving or isinstance(stop, TrainingStopped)):  # else the last checkpoint stands
-            run.save_checkpoint()
-        raise
-    finally:
-        bar.close()
-        BinaryConv2d.train_dtype = torch.float32
-    run.save_checkpoint()
-    average = fold(copy.deepcopy(run.average))
-    if team.leads():
-        save_atomic({"recipe": _as_data(recipe), "model": average.state_dict(), **run.helper_states()},
-                    folder / "model.pt")
-    team.wait()
-    return average.eval()
+    with alone(folder, f".lock{team.rank() or ''}"):
+        run = _Run(recipe, folder, device, source.account() if data is None else None)
+        bar = tqdm(total=recipe.steps, initial=run.step, desc=f"train {folder.name}", unit="step",
+                   disable=not progress or not team.leads())
+        BinaryConv2d.train_dtype = torch.bfloat16 if recipe.bf16 else torch.float32
+        try:
+            for phase, begin, first in _remaining(recipe, run.step):
+                if data is None:
+                    clips = MixedClips(phase, first, recipe.seed, source)
+                    feed = Feed(phase, begin, KeptClips(clips, keep) if keep else clips)
+                else:  # a phase begins an epoch
+                    feed = Feed(phase, begin, data.clips(phase, 0, recipe.seed), data.segmentation(phase, recipe.seed))
+                run.prepare(phase, feed)
+                for batch, segmentation in feed.batches(run.step, workers):
+                    terms = run.train_step(phase, batch, segmentation)
+                    bar.update()
+                    if run.step % report_every == 0 or run.step == recipe.steps:
+                        bar.set_postfix(loss=f"{terms['total']:.4f}")
+                        run.report(terms)
+                    if run.step % checkpoint_every == 0:
+                        run.save_checkpoint()
+        except (KeyboardInterrupt, UserError) as stop:
+            if not (run.moving or isinstance(stop, TrainingStopped)):  # else the last checkpoint stands
+                run.save_checkpoint()
+            raise
+        finally:
+            bar.close()
+            BinaryConv2d.train_dtype = torch.float32
+        run.save_checkpoint()
+        average = fold(copy.deepcopy(run.average))
+        if team.leads():
+            save_atomic({"recipe": _as_data(recipe), "model": average.state_dict(), **run.helper_states()},
+                        folder / "model.pt")
+        team.wait()
+        return average.eval()
 
 
 class _Run:
@@ -155,8 +156,7 @@ class _Run:
     def __init__(self, recipe: Recipe, folder: Path, device: str, drawn: dict | None = None) -> None:
         """drawn: the account of the files that clips are made of, kept with the weights."""
         torch.manual_seed(recipe.seed)
-        self.drawn = drawn
-        self.recipe, self.folder, self.device, self.step = recipe, folder, device, 0
+        self.recipe, self.folder, self.device, self.drawn, self.step = recipe, folder, device, drawn, 0
         self.moving = False  # some weights are those of the next step already, others not
         self.model = build(recipe.arch, recipe.method, recipe.masked)
         if recipe.init:
