@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bivm_ref.clips import procedural_clip
 from bivm_ref.evaluate import HELD_OUT_SEED, evaluate_clip, evaluate_folder
 from bivm_ref.learn.evaluate import predict
+from bivm_ref.learn.export import pack
+from bivm_ref.learn.store import build
 from bivm_ref.learn.train import load_model
 from bivm_ref.metrics import mad
 from bivm_ref.packed import PackedBiVM, weights
@@ -132,3 +135,36 @@ def test_readme_shows_the_figures_of_the_files():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert tool.readme(text) == text
     assert len(re.findall(r"^\| `(?:small|default)` \|", text, re.M)) >= 8
+
+
+@pytest.mark.parametrize("path", sorted((WEIGHTS / "training").glob("*.pt")), ids=lambda p: p.stem)
+def test_kept_weights_are_numbers(path):
+    """Half precision ends at 65,504: a larger variance would be infinite, and could never be packed again."""
+    for name, value in load_model(path).state_dict().items():
+        assert torch.isfinite(value).all(), name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_kept_weights_are_those_that_were_packed(path):
+    """But for their rounding to half precision: latent weights next to 0 may change sign."""
+    arch, shipped, _ = weights.load(path)
+    again = pack(load_model(WEIGHTS / "training" / f"{path.stem}.pt"))
+    assert again.keys() == shipped.keys()
+    for name, value in shipped.items():
+        if value.dtype == np.uint8:
+            assert np.mean(np.unpackbits(again[name] ^ value)) < 0.01, name
+        else:
+            wide = np.abs(again[name].astype(float) - value)
+            assert wide.max() <= 0.01 * np.abs(value.astype(float)).max(), name
+
+
+def test_a_number_too_large_for_half_precision_is_kept(tmp_path, monkeypatch):
+    model = build("small", "bivm")
+    with torch.no_grad():
+        model.encoder.f1.norm.running_var[0] = 1e5
+    monkeypatch.setattr(tool, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(tool, "network", lambda run: model)
+    tool.keep_for_training("x", {"recipe": {}})
+    kept = torch.load(tmp_path / "training" / "x.pt", weights_only=True)["model"]
+    var, mean = (kept[f"encoder.f1.norm.running_{name}"] for name in ("var", "mean"))
+    assert var[0] == 1e5 and var.dtype == torch.float32 and mean.dtype == torch.float16

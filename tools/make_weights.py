@@ -204,9 +204,11 @@ def settings(mimic: dict) -> str:
 
 def keep_for_training(name: str, run: dict, number: torch.dtype = torch.float16) -> None:
     """weights/training/<name>.pt: a `model.pt` of such numbers, branches merged, for `bivm-ref train --init` and
-    `--engine torch`."""
+    `--engine torch`. A tensor with a number too large for that, as variances of a binary network's sums may be, stays
+    as it is."""
     merged = network(run).state_dict()
-    kept = {k: v.to(number) if v.dtype == torch.float32 else v for k, v in merged.items()}
+    kept = {k: v.to(number) if v.dtype == torch.float32 and torch.isfinite(v.to(number)).all() else v
+            for k, v in merged.items()}
     (WEIGHTS / "training").mkdir(parents=True, exist_ok=True)
     save_atomic({"recipe": run["recipe"], "model": kept}, WEIGHTS / "training" / f"{name}.pt")
 

@@ -37,10 +37,11 @@ RESULTS = ROOT / "data_samples" / "results"
 FILE, PICTURE = RESULTS / "people.json", RESULTS / "worst_frames.jpg"
 PHOTOGRAPHS = ("portrait", "astronaut")
 NETWORKS = {  # name -> (what it is, engine, file)
-    "default": ("shipped: two students of `default-float`, with 0.15 each of `default-34` and `default-14`", "packed",
-                "default.safetensors"),
+    "default": ("shipped: half two students of `default-float`, half `default-38`", "packed", "default.safetensors"),
     "default-float": ("float: the twin and teacher of `default`", "torch", "training/default-float.pt"),
-    "default-34": ("shipped before: two students of `default-float`, a fifth of `default-25`", "packed",
+    "default-38": ("shipped before: two students of an earlier twin, with 0.15 each of `default-34` and `default-14`",
+                   "packed", "training/default-38.safetensors"),
+    "default-34": ("shipped before: two students of that earlier twin, a fifth of `default-25`", "packed",
                    "training/default-34.safetensors"),
     "default-25": ("shipped before: half of `default-21` trained on at three sizes, half `default-14`", "packed",
                    "training/default-25.safetensors"),
@@ -76,7 +77,7 @@ NETWORKS = {  # name -> (what it is, engine, file)
     "small-float-photos": ("float: `small-float` after takes, cloth, hats, photographs", "torch",
                            "training/small-float-photos.pt"),
 }
-IN_README = ("default", "default-float", "default-34", "small", "small-float-whole-mean", "small-mix", "small-float")
+IN_README = ("default", "default-float", "default-38", "small", "small-float-whole-mean", "small-mix", "small-float")
 WORKS_AT = {"default-float": 320}  # of what was trained at several sizes: that of most of its steps, and its student's
 SHIPPED = "default"
 MARKERS = ("<!-- people: python tools/refresh_people.py readme -->", "<!-- end of people -->")

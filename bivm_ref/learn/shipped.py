@@ -101,34 +101,41 @@ RECIPES = {
     "default-25": _student(225, "default-mean-13/model.pt", "default-float-mean-3/model.pt", _refiner(320)),
     # That one was shipped, too. On from there: the twin, and a student at a constant rate, of which 200 steps were
     # done; from there three that differ in nothing but the weight of the mimicking.
-    "default-float": _twin(226, "default-float-3/model.pt", *SIZES * 10, decay=1.0),
+    "default-float-6": _twin(226, "default-float-3/model.pt", *SIZES * 10, decay=1.0),
     "default-26": _student(227, "default-mean-11/model.pt", "default-float-mean-3/model.pt", *SIZES * 20, decay=0.01),
     **{f"default-{number}": _student(228, "default-26/checkpoint.pt", "default-float-mean-3/model.pt", *SIZES * 2,
                                      weight=weight)
        for number, weight in ((27, 0), (28, 1), (29, 3))},
     # From the last of them two side by side, with the new twin for a teacher and more weight on what it says.
-    "default-30": _student(229, "default-29/checkpoint.pt", "default-float/model.pt", *SIZES * 7, _at(120, 320),
+    "default-30": _student(229, "default-29/checkpoint.pt", "default-float-6/model.pt", *SIZES * 7, _at(120, 320),
                            weight=3),
-    "default-31": _student(230, "default-29/checkpoint.pt", "default-float/model.pt", *SIZES * 7, _at(120, 320),
+    "default-31": _student(230, "default-29/checkpoint.pt", "default-float-6/model.pt", *SIZES * 7, _at(120, 320),
                            weight=10),
     # From their mean a short finish, side by side, that led nowhere.
-    **{name: _student(seed, "default-mean-14/model.pt", "default-float/model.pt", _at(120, 320), lr=5e-4, weight=3)
+    **{name: _student(seed, "default-mean-14/model.pt", "default-float-6/model.pt", _at(120, 320), lr=5e-4, weight=3)
        for name, seed in (("default-32", 231), ("default-33", 232))},
     # A mean of the two before and what was shipped, with statistics of its own, whose refiner alone was trained here.
-    "default-34": _student(233, "default-anew-5/model.pt", "default-float/model.pt", _refiner(320), weight=3),
+    "default-34": _student(233, "default-anew-5/model.pt", "default-float-6/model.pt", _refiner(320), weight=3),
     # That one was shipped, too. From the mean of `default-30` and `default-31` on: 200 steps at a constant rate, a long
     # stage at a falling one, and beside it, from its file of step 900, a short one that saw other clips.
-    "default-35": _student(235, "default-mean-14/model.pt", "default-float/model.pt", *SIZES * 20, decay=0.01,
+    "default-35": _student(235, "default-mean-14/model.pt", "default-float-6/model.pt", *SIZES * 20, decay=0.01,
                            weight=5),
-    "default-36": _student(236, "default-35/checkpoint.pt", "default-float/model.pt", *SIZES * 11, _at(120, 320),
+    "default-36": _student(236, "default-35/checkpoint.pt", "default-float-6/model.pt", *SIZES * 11, _at(120, 320),
                            weight=3),
-    "default-37": _student(239, "default-36/checkpoint.pt", "default-float/model.pt", *SIZES * 3, _at(60, 320),
+    "default-37": _student(239, "default-36/checkpoint.pt", "default-float-6/model.pt", *SIZES * 3, _at(60, 320),
                            lr=1e-3, weight=5),
     # The twin, 200 steps and then with more photographs: no better a teacher.
-    "default-float-4": _twin(234, "default-float/model.pt", *SIZES * 10, decay=1.0),
+    "default-float-4": _twin(234, "default-float-6/model.pt", *SIZES * 10, decay=1.0),
     "default-float-5": _twin(238, "default-float-4/checkpoint.pt", *SIZES * 9, decay=1.0),
-    # A mean of the two students and of what was shipped twice before, whose refiner alone is trained here.
-    "default": _student(240, "default-mean-17/model.pt", "default-float/model.pt", _refiner(320), weight=3),
+    # A mean of the two students and of what was shipped twice before, whose refiner alone was trained here.
+    "default-38": _student(240, "default-mean-17/model.pt", "default-float-6/model.pt", _refiner(320), weight=3),
+    # That one was shipped, too. On from there with a thousand more rendered people: the twin, then two students of a
+    # mean of it and of the one before (see BLENDS).
+    "default-float-7": _twin(241, "default-float-6/model.pt", *SIZES * 10, decay=1.0),
+    "default-39": _student(242, "default-38/model.pt", "default-float/model.pt", *SIZES * 2, weight=4),
+    "default-40": _student(243, "default-38/model.pt", "default-float/model.pt", *SIZES * 2, weight=4),
+    # A mean of the two and of what they began with, whose refiner alone is trained here.
+    "default": _student(244, "default-mean-18/model.pt", "default-float/model.pt", _refiner(320), weight=3),
 }
 # Means of networks that have a start in common, by the share of each (see weights/training/README.md).
 BLENDS = {**SMALL_BLENDS,
@@ -136,6 +143,7 @@ BLENDS = {**SMALL_BLENDS,
           "default-mean": {"default-2": 0.5, "default-3": 0.5},
           "default-float-mean-2": {"default-float-2": 0.7, "default-float-mean-1": 0.3},
           "default-float-mean-3": {"default-float-3": 0.7, "default-float-2": 0.3},
+          "default-float": {"default-float-7": 0.6, "default-float-6": 0.4},
           "default-mean-2": {"default-5": 0.5, "default-6": 0.5},
           "default-mean-3": {"default-8": 0.5, "default-9": 0.5},
           "default-mean-4": {"default-10": 0.75, "default-11": 0.25},
@@ -151,7 +159,8 @@ BLENDS = {**SMALL_BLENDS,
           "default-mean-14": {"default-30": 0.5, "default-31": 0.5},
           "default-mean-15": {"default-32": 0.5, "default-33": 0.5},
           "default-mean-16": {"default-30": 0.45, "default-31": 0.35, "default-25": 0.2},
-          "default-mean-17": {"default-36": 0.35, "default-37": 0.35, "default-14": 0.15, "default-34": 0.15}}
+          "default-mean-17": {"default-36": 0.35, "default-37": 0.35, "default-14": 0.15, "default-34": 0.15},
+          "default-mean-18": {"default-39": 0.25, "default-40": 0.25, "default-38": 0.5}}
 # Networks that begin as a smaller one (`grow`): the smaller one, and their architecture.
 GROWN = {"default-float-grown": ("small-float-whole-mean", "default"), "default-grown": ("small", "default")}
 # Networks whose batch norms' statistics are taken anew (`recalibrate.py`), and the stage or mean they are.
@@ -166,7 +175,7 @@ ODDS = {**SMALL_ODDS,
         "default-3": replace(FILMED_WHOLE, procedural=0.6),
         "default-float-2": replace(FILMED_WHOLE, hung=0.5),
         **dict.fromkeys(("default-5", "default-7", "default-14", "default-21", "default-25", "default-34",
-                         "default"), FURTHER_AWAY),
+                         "default-38", "default"), FURTHER_AWAY),
         **dict.fromkeys(("default-6", "default-8"), replace(FURTHER_AWAY, procedural=0.4)),
         **dict.fromkeys(("default-9", "default-16", "default-18", "default-20"),
                         replace(FURTHER_AWAY, procedural=0.3, painted=0.3)),
@@ -174,32 +183,34 @@ ODDS = {**SMALL_ODDS,
                          "default-23"),
                         replace(FURTHER_AWAY, procedural=0.4, painted=0.3)),
         "default-11": replace(FURTHER_AWAY, procedural=0.3, painted=0.2),
-        **dict.fromkeys(("default-float-3", "default-float", "default-22", "default-24", "default-26", "default-27",
-                         "default-28", "default-29", "default-30", "default-31", "default-32", "default-33",
-                         "default-float-4"),
+        **dict.fromkeys(("default-float-3", "default-float-4", "default-float-6", "default-float-7", "default-22",
+                         "default-24", "default-26", "default-27", "default-28", "default-29", "default-30",
+                         "default-31", "default-32", "default-33"),
                         replace(FURTHER_AWAY, procedural=0.3, painted=0.3, nearest=0.5)),
         "default-35": replace(FURTHER_AWAY, procedural=0.45, painted=0.4, nearest=0.5),
-        **dict.fromkeys(("default-36", "default-37"), replace(FURTHER_AWAY, procedural=0.5, painted=0.3, nearest=0.5)),
+        **dict.fromkeys(("default-36", "default-37", "default-39", "default-40"),
+                        replace(FURTHER_AWAY, procedural=0.5, painted=0.3, nearest=0.5)),
         "default-float-5": replace(FURTHER_AWAY, procedural=0.4, painted=0.3, nearest=0.5, whole=0.5)}
 STARTED_FROM = {
     **SMALL_STARTED_FROM,
-    "default": "0.35 each of `default-36` (1,440 steps at 320x180, 256x144 and 384x216 in turn, 1.6 h, seed 236, the "
-               "mimicking weighed 3) and `default-37` (420 such steps from its file of step 900, 0.5 h, seed 239, "
-               "weight 5), 0.15 each of `default-34` and `default-14`, shipped before; the first comes from "
-               "`default-35` (200 steps at a constant rate, 0.2 h, seed 235, weight 5), and that from the mean of "
-               "`default-30` and `default-31`, which came in 1,400 steps from what was shipped before `default-34`. Of "
-               "the figures 45 or 50 % were procedural, of the backdrops 30 or 40 % painted; the odds above are the "
-               "refiner's, as is the phase below. Their teacher is `default-float` (its last 1,200 steps at these "
-               "sizes in turn, seed 226). What each stage did: weights/training/README.md",
+    "default": "0.25 each of `default-39` and `default-40` (240 steps each at 320x180, 256x144 and 384x216 in turn, "
+               "0.20 h, seeds 242 and 243, the mimicking weighed 4) and 0.5 of what both began with, `default-38`, "
+               "shipped before, which had come in 2,060 steps from the mean of `default-30` and `default-31`. Half "
+               "of the figures were procedural, of the backdrops 30 % painted; the odds above are the refiner's, as "
+               "is the phase below. Their teacher is `default-float`, 0.6 of `default-float-7` (1,200 steps at these "
+               "sizes in turn, 0.76 h, seed 241) and 0.4 of the twin before. What each stage did: "
+               "weights/training/README.md",
 }
 # What the names of a run's files do not tell.
 FILES = {
     **SMALL_FILES,
-    "default": "of the people 792 are 396 rendered ones (CC0, seeds 60-180, 2000-2063, 3000-3052, 3100-3242, "
-               "4000-4014), twice each, 610 are cut-outs of photographs that come with web templates, 595 of which are "
-               "filmed whole, too (`tools/photographs.py templates`), 27 nine of four more (`four`), three times each; "
-               "nobody is near on the photos; the scenes are rendered (seeds 10-89, 1000-1122 and, outdoors, "
-               "2000-2110; of the stages until `default-9` the first 80 alone; weights/training/README.md)",
+    "default": "of the people 1,180 are rendered ones (CC0, seeds 60-180, 5000-5830 and 6000-6230 but for three that "
+               "were not finished; of the stages until `default-38` 396, seeds 60-180, 2000-2063, 3000-3052, "
+               "3100-3242, 4000-4014, twice each), 610 are cut-outs of photographs that come with web templates, 595 "
+               "of which are filmed whole, too (`tools/photographs.py templates`), 27 nine of four more (`four`), "
+               "three times each; nobody is near on the photos; the scenes are rendered (seeds 10-89; of the stages "
+               "from `default-10` to `default-38` also 1000-1122 and, outdoors, 2000-2110; "
+               "weights/training/README.md)",
 }
 
 __all__ = ["BLENDS", "FILES", "FILMED", "GROWN", "MIXED", "ODDS", "RECALIBRATED", "RECIPES", "STARTED_FROM"]
