@@ -17,7 +17,7 @@ MISSING = {
                           "--out", "runs"),
     "refresh_people measure": ("measure", "small", *FOLDERS, "--photographs", "nowhere"),
     "stage_figures quick": ("quick", "nowhere/model.pt", "--held-out", "nowhere", "--photographs", "nowhere"),
-    "stage_figures engine": ("engine", "nowhere/model.pt", "--photographs", "nowhere"),
+    "stage_figures engine": ("engine", "nowhere/model.pt", "--held-out", "nowhere", "--photographs", "nowhere"),
     "photographs four": ("four", "nowhere", "out"),
     "refresh_results": ("--from", "nowhere/results.jsonl"),
 }
